@@ -1,0 +1,65 @@
+# One word for each thing people do here. `make help` lists them.
+
+PYTHON ?= python3
+PORT ?= 8000
+TEXT ?= Hello from the sandbox
+VENV := .venv
+BIN := $(VENV)/bin
+# A marker inside the environment: it is made again when a pin changes.
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run send test check format lint types contracts lock clean
+
+help:  ## list these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## create .venv with all that running and testing need
+
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+run: $(INSTALLED)  ## start sandbox and service on 127.0.0.1:$(PORT) and print a curl that sends
+	@exec $(BIN)/python -m app.sandbox run --port $(PORT)
+
+send: $(INSTALLED)  ## send TEXT="…" through the running service and show the answer
+	@exec $(BIN)/python -m app.sandbox send --text "$$TEXT"
+
+send: export TEXT := $(TEXT)
+
+test: $(INSTALLED)  ## run all tests, against real processes where a process is the point
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED) lint types contracts  ## everything CI does
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m coverage report
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+contracts: $(INSTALLED)
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## put the code in its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(INSTALLED)  ## pin the newest releases of what setup.cfg asks for, with hashes
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@sed -n '/^install_requires/,/^$$/s/^    //p' setup.cfg > $(VENV)/run.in
+	@{ sed -n '/^dev =/,/^$$/s/^    //p' setup.cfg; echo "-r $(CURDIR)/requirements.txt"; } > $(VENV)/dev.in
+	$(BIN)/uv pip compile $(LOCK) --output-file requirements.txt $(VENV)/run.in
+	$(BIN)/uv pip compile $(LOCK) --output-file requirements-dev.txt $(VENV)/dev.in
+
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-config
+
+clean:  ## remove what was installed, cached and kept by the sandbox
+	rm -rf $(VENV) var .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
