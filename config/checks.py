@@ -1,0 +1,160 @@
+"""What a setting must be. Each check returns, or raises ValueError with a sentence that shows no value."""
+
+import logging
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import jwt
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from limits import parse_many
+
+_SYMMETRIC = frozenset({"HS256", "HS384", "HS512"})
+_ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+_NETWORK_STORES = frozenset({"redis", "rediss", "redis+sentinel", "redis+cluster", "redis+unix"})
+_KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL")
+_SECRET_BYTES = 32
+_RSA_BITS = 2048
+
+
+def algorithms(names: tuple[str, ...]) -> None:
+    """Algorithms of one family: HMAC secrets are never mixed with public keys (RFC 8725 section 2.1)."""
+    known = set(names) <= _SYMMETRIC or set(names) <= _ASYMMETRIC
+    if not names or not known:
+        raise ValueError("Of one family: HS256 HS384 HS512, or of RS* PS* ES* (256 384 512) and EdDSA.")
+
+
+def url(value: str) -> None:
+    """An absolute http or https URL without user, query or fragment."""
+    parts = _split(value)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("Not an http:// or https:// URL.")
+    if parts.username or parts.password or parts.query or parts.fragment or not value.isascii():
+        raise ValueError("Plain ASCII with host and path only: no user, password, query or fragment.")
+
+
+def store_url(value: str) -> None:
+    """A place that a store can be opened at."""
+    parts = _split(value)
+    if value == "memory://":
+        return
+    if parts is None or parts.scheme not in _NETWORK_STORES | {"sqlite"}:
+        raise ValueError(
+            "One of sqlite:///path, redis://, rediss://, redis+sentinel://, redis+cluster://, redis+unix://, memory://"
+        )
+    if parts.scheme in {"sqlite", "redis+unix"} and not parts.path.strip("/"):
+        raise ValueError("Names no file.")
+    if parts.scheme not in {"sqlite", "redis+unix"} and not parts.netloc:
+        raise ValueError("Names no host.")
+
+
+def rate_limit(value: str) -> None:
+    """One limit in Flask-Limiter's notation, such as `30 per minute`."""
+    try:
+        limits = parse_many(value)
+    except ValueError:
+        limits = []
+    if len(limits) != 1 or limits[0].amount < 1 or limits[0].get_expiry() < 1:
+        raise ValueError('One limit such as "30 per minute" or "100 per 5 minutes".')
+
+
+def seconds(value: float) -> None:
+    """A time that can be waited for."""
+    if not (math.isfinite(value) and 0 < value <= 600):  # noqa: PLR2004 - ten minutes
+        raise ValueError("Seconds, more than 0 and at most 600.")
+
+
+def not_negative(value: float) -> None:
+    """Zero or more."""
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError("Must be 0 or more.")
+
+
+def positive(value: int) -> None:
+    """One or more."""
+    if value < 1:
+        raise ValueError("Must be 1 or more.")
+
+
+def threads(value: int) -> None:
+    """Enough that some can wait for other services and one never does."""
+    if value < 2:  # noqa: PLR2004 - one that waits, one that never does
+        raise ValueError("Must be 2 or more: a quarter of the threads never waits for other services.")
+
+
+def address(value: str) -> None:
+    """HOST:PORT, or unix:PATH."""
+    if not re.fullmatch(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):\d{1,5}", value):
+        raise ValueError("HOST:PORT or unix:PATH.")
+
+
+def header_value(value: str) -> None:
+    """What can stand in an Authorization header (RFC 9110 section 5.5)."""
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ValueError("Visible ASCII without spaces.")
+
+
+def log_level(value: str) -> None:
+    """A level of Python's logging."""
+    if value not in logging.getLevelNamesMapping():
+        raise ValueError("One of DEBUG, INFO, WARNING, ERROR, CRITICAL.")
+
+
+def keys(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong between the algorithms and the keys, as (variables, sentence)."""
+    names = values["jwt_algorithms"]
+    symmetric = None if not names else names[0] in _SYMMETRIC
+    wanted = [name for name in _KEYS if symmetric is None or (name == "JWT_SECRET") == symmetric]
+    given = [name for name in _KEYS if values[_field(name)]]
+    if not given:
+        yield " or ".join(wanted), "Environment variable not set."
+    elif len(given) > 1 or given[0] not in wanted:
+        yield " and ".join(given), f"With these algorithms set {' or '.join(wanted)}, and only that."
+    elif given == ["JWT_JWKS_URL"]:
+        yield "JWT_JWKS_URL", "Key sets by URL are not supported yet: give the key with JWT_PUBLIC_KEY_FILE."
+    if symmetric is not None:
+        yield from _unfit(values, symmetric=symmetric)
+
+
+def _unfit(values: Mapping[str, Any], *, symmetric: bool) -> Iterator[tuple[str, str]]:
+    for name in ("JWT_SECRET", "JWT_PREVIOUS_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_PREVIOUS_PUBLIC_KEY_FILE"):
+        value = values[_field(name)]
+        if value and name.endswith("SECRET") == symmetric:
+            sentence = _bad_secret(value) if symmetric else _bad_public_key(value, values["jwt_algorithms"])
+            if sentence:
+                yield name, sentence
+
+
+def _bad_secret(value: str) -> str | None:
+    if len(value.encode()) < _SECRET_BYTES:
+        return f"Needs at least {_SECRET_BYTES} bytes."
+    try:
+        jwt.get_algorithm_by_name("HS256").prepare_key(value)
+    except jwt.InvalidKeyError:
+        return "Is a key file or a key set, not a secret."
+    return None
+
+
+def _bad_public_key(pem: str, names: tuple[str, ...]) -> str | None:
+    try:
+        key = load_pem_public_key(pem.encode())
+        for name in names:
+            jwt.get_algorithm_by_name(name).prepare_key(key)  # type: ignore[no-untyped-call,unused-ignore]
+    except (ValueError, TypeError, jwt.InvalidKeyError):
+        return f"Not a PEM public key for {' '.join(names)}."
+    if getattr(key, "key_size", _RSA_BITS) < _RSA_BITS and names[0][0] in "RP":
+        return f"Needs at least {_RSA_BITS} bits."
+    return None
+
+
+def _field(variable: str) -> str:
+    return variable.removesuffix("_FILE").lower()
+
+
+def _split(value: str) -> SplitResult | None:
+    try:
+        return urlsplit(value)
+    except ValueError:
+        return None

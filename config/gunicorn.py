@@ -1,0 +1,45 @@
+"""How gunicorn serves the application; its times are tied to the settings.
+
+Read by the master, and again on SIGHUP. It imports nothing of `app`, so that workers started by SIGHUP load the
+code that is on disk then.
+"""
+
+import os
+import sys
+
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+
+from config.logs import dictionary
+from config.settings import SettingsError, load
+
+try:
+    _settings = load(os.environ)
+except SettingsError as error:
+    sys.stderr.write(f"{error}\n")
+    raise SystemExit(1) from None
+
+wsgi_app = "wsgi:app"
+bind = _settings.bind
+worker_class = "gthread"
+workers = _settings.web_concurrency
+threads = _settings.threads
+# A worker that hangs as a whole is replaced; requests have deadlines of their own.
+timeout = 30
+# Beyond the longest request, so that a deploy cuts none off.
+graceful_timeout = int(_settings.account_timeout_seconds + _settings.chat_timeout_seconds) + 5
+keepalive = 5
+control_socket_disable = True
+# Access lines would hold query strings; the application logs every request itself.
+accesslog = None
+# Libraries that warn do it on the root logger.
+logconfig_dict = dictionary(_settings.log_level, "gunicorn.error")
+logconfig_dict["loggers"]["gunicorn.access"] = {"level": "CRITICAL", "handlers": [], "propagate": False}
+logconfig_dict["root"] = {"level": "WARNING", "handlers": ["stderr"]}
+
+
+def on_starting(server: Arbiter) -> None:
+    """Let the workers know how many they are, also where `-w` overrules WEB_CONCURRENCY."""
+    if server.cfg.workers > 1 and _settings.store_url.startswith("memory:"):
+        sys.stderr.write("STORE_URL: memory:// counts in one process only, and there are several workers.\n")
+        raise SystemExit(1)
+    os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)

@@ -1,0 +1,41 @@
+"""Logs as JSON, one line a record, for every WSGI server alike."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+# What every record has; the rest was given by `extra` and belongs on the line.
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """Time (UTC, RFC 3339), level, logger, event, and whatever was given as `extra`.
+
+    Of an exception only the class is told: its text may hold what a log must not.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of JSON."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        if record.exc_info and record.exc_info[0]:
+            line["exception"] = record.exc_info[0].__name__
+        return json.dumps(line, default=str)
+
+
+def dictionary(level: str, *names: str) -> dict[str, Any]:
+    """A configuration for logging.config.dictConfig: these loggers write JSON, to standard error alone."""
+    logger = {"level": level, "handlers": ["stderr"], "propagate": False}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "loggers": dict.fromkeys(names, logger),
+    }
