@@ -1,0 +1,132 @@
+"""Which account a user has in a company: asked of the account service, believed for a while."""
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from app.errors import AccountServiceUnavailableError, ForbiddenError, NoAccountError
+from app.principals import Account, User
+from app.upstream.exchange import Correlation, Service
+from app.upstream.slots import Slots
+
+_OK, _NOT_FOUND = 200, 404
+# The least recently used users are forgotten beyond this many.
+_LARGEST = 20_000
+
+
+class Accounts:
+    """Looks accounts up: at most one question per user is under way, and its answer, also "none", is kept.
+
+    An answer is believed for `lifetime` seconds. A failure is never kept, but shared by those who waited for it.
+    """
+
+    def __init__(
+        self, service: Service, slots: Slots, *, lifetime: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._service = service
+        self._slots = slots
+        self._lifetime = lifetime
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: OrderedDict[User, tuple[float, tuple[Account, ...]]] = OrderedDict()
+        self._asked: dict[User, Future[tuple[Account, ...]]] = {}
+
+    def find(self, user: User, company_id: str, role: str, correlation: Correlation) -> Account:
+        """The user's active account in the company, with the role.
+
+        Raises NoAccountError, ForbiddenError (inactive, or without the role), OverloadedError, or
+        AccountServiceUnavailableError.
+        """
+        accounts = self._remembered(user)
+        if accounts is None:
+            with self._slots.taken():
+                accounts = self._ask_once(user, correlation)
+        mine = [account for account in accounts if account.company_id == company_id]
+        if not mine:
+            raise NoAccountError
+        for account in mine:
+            if account.active and role in account.roles:
+                return account
+        raise ForbiddenError
+
+    def _remembered(self, user: User) -> tuple[Account, ...] | None:
+        with self._lock:
+            kept = self._known.get(user)
+            if kept is None or kept[0] <= self._clock():
+                return None
+            self._known.move_to_end(user)
+            return kept[1]
+
+    def _ask_once(self, user: User, correlation: Correlation) -> tuple[Account, ...]:
+        """The answer to this user's question, put by the first and shared with those who come meanwhile."""
+        with self._lock:
+            question = self._asked.get(user)
+            first = question is None
+            if question is None:
+                question = self._asked[user] = Future()
+        if first:
+            self._settle(user, question, correlation)
+        return question.result()
+
+    def _settle(self, user: User, question: "Future[tuple[Account, ...]]", correlation: Correlation) -> None:
+        # The age of an answer counts from the question, when it was certainly true.
+        expires = self._clock() + self._lifetime
+        try:
+            accounts = self._ask(user, correlation)
+        except BaseException as error:  # noqa: BLE001 - handed to every waiter, this thread included, by result()
+            self._forget_question(user)
+            question.set_exception(error)
+            return
+        self._remember(user, expires, accounts)
+        self._forget_question(user)
+        question.set_result(accounts)
+
+    def _remember(self, user: User, expires: float, accounts: tuple[Account, ...]) -> None:
+        with self._lock:
+            self._known[user] = (expires, accounts)
+            self._known.move_to_end(user)
+            while len(self._known) > _LARGEST:
+                self._known.popitem(last=False)
+
+    def _forget_question(self, user: User) -> None:
+        with self._lock:
+            del self._asked[user]
+
+    def _ask(self, user: User, correlation: Correlation) -> tuple[Account, ...]:
+        path = f"/users/{_segment(user.id)}/accounts"
+        try:
+            response = self._service.exchange("GET", path, headers=correlation.headers())
+        except requests.RequestException as error:
+            raise AccountServiceUnavailableError from error
+        if response.status_code == _NOT_FOUND:
+            return ()
+        if response.status_code != _OK:
+            raise AccountServiceUnavailableError
+        return _read(response.content)
+
+
+def _segment(text: str) -> str:
+    """The text as one path segment; `.` and `..` are written so that nobody takes them for directions."""
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+
+
+def _read(body: bytes) -> tuple[Account, ...]:
+    """The accounts in the service's answer; raises AccountServiceUnavailableError for anything else."""
+    try:
+        return tuple(_account(entry) for entry in json.loads(body.decode())["accounts"])
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise AccountServiceUnavailableError from error
+
+
+def _account(entry: dict[str, Any]) -> Account:
+    account_id, roles = entry["account_id"], entry["roles"]
+    if not (isinstance(account_id, str) and account_id and isinstance(roles, list)):
+        raise TypeError
+    return Account(account_id, entry["company_id"].lower(), entry["active"] is True, frozenset(roles))

@@ -1,0 +1,221 @@
+"""Every failure that a caller can be told about: its status, its code and its sentence.
+
+ServiceError
+├── BadRequestError                    400  the request is wrong: repeat it changed
+│   ├── InvalidParamsError             the body cannot be read or lacks something
+│   ├── BodyTooLargeError
+│   ├── NoAccountError                 the user has no account in the company
+│   ├── InvalidCompanyIdError
+│   ├── InvalidConversationIdError
+│   └── MessageRejectedError           the chat service refuses this message
+├── UnauthorizedError                  401  get a valid token
+├── ForbiddenError                     403  ask for the permission
+├── NotFoundError                      404
+├── MethodNotAllowedError              405
+├── TooManyRequestsError               429  wait for Retry-After, then repeat
+│   ├── RateLimitExceededError
+│   └── ChatServiceBusyError
+└── ServerError                        500
+    ├── InternalError                  a fault of ours
+    ├── AuthUnavailableError           no key has been loaded yet
+    ├── OverloadedError                too many requests wait for other services
+    ├── AccountServiceUnavailableError
+    ├── ChatServiceUnavailableError    not sent: repeat it
+    ├── ChatServiceAuthError           not sent: our credential is refused
+    └── SendOutcomeUnknownError        maybe sent: look before you repeat
+
+Sentences are ours. Nothing that another service, a library or a token said goes into them.
+"""
+
+from typing import ClassVar, Literal
+
+Outcome = Literal["sent", "not_sent", "unknown"]
+
+
+class ServiceError(Exception):
+    """A failure with an answer of its own; its subclasses are the whole list.
+
+    `outcome` is what became of the message when the failure ends a send. `retry_after` is in whole seconds,
+    at least 1, or None where repeating is not known to be safe or useful.
+    """
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    sentence: str
+    outcome: ClassVar[Outcome] = "not_sent"
+    retry_after: int | None = None
+
+    def __init__(self, sentence: str | None = None, *, retry_after: int | None = None) -> None:
+        self.sentence = sentence or self.sentence
+        self.retry_after = retry_after or self.retry_after
+        super().__init__(self.sentence)
+
+
+class BadRequestError(ServiceError):
+    """The request is wrong and will be refused again if it is repeated unchanged."""
+
+    status = 400
+
+
+class InvalidParamsError(BadRequestError):
+    """The body is missing, unreadable, or lacks something that the route needs."""
+
+    code = "INVALID_PARAMS"
+    sentence = "conversation_id, account_id, and message_body must be provided!"
+
+
+class BodyTooLargeError(BadRequestError):
+    """The body has more bytes than MAX_BODY_BYTES."""
+
+    code = "BODY_TOO_LARGE"
+    sentence = InvalidParamsError.sentence
+
+
+class NoAccountError(BadRequestError):
+    """The user has no account in the company, whether or not the company exists."""
+
+    code = "NO_ACCOUNT"
+    sentence = InvalidParamsError.sentence
+
+
+class InvalidCompanyIdError(BadRequestError):
+    """The company id is not written as 8-4-4-4-12 hexadecimal digits."""
+
+    code = "INVALID_COMPANY_ID"
+    sentence = "Invalid company ID"
+
+
+class InvalidConversationIdError(BadRequestError):
+    """The conversation id is not written as 8-4-4-4-12 hexadecimal digits, or names no conversation."""
+
+    code = "INVALID_CONVERSATION_ID"
+    sentence = "Invalid conversation ID"
+
+
+class MessageRejectedError(BadRequestError):
+    """The chat service refuses the message itself (400, 413, 422)."""
+
+    code = "MESSAGE_REJECTED"
+    sentence = "The chat service does not accept this message; change it before you send it again."
+
+
+class UnauthorizedError(ServiceError):
+    """There is no token, or something is wrong with it; the answer does not say what (RFC 6750 section 3.1)."""
+
+    status = 401
+    code = "UNAUTHORIZED"
+    sentence = "Unauthorized access"
+
+    def __init__(self, *, presented: bool) -> None:
+        self.presented = presented
+        super().__init__()
+
+
+class ForbiddenError(ServiceError):
+    """The account is inactive or lacks the role, or the chat service forbids the message."""
+
+    status = 403
+    code = "FORBIDDEN"
+    sentence = "Forbidden access"
+
+
+class NotFoundError(ServiceError):
+    """No route has this path."""
+
+    status = 404
+    code = "NOT_FOUND"
+    sentence = "There is nothing at this path."
+
+
+class MethodNotAllowedError(ServiceError):
+    """The path exists, the method does not; `Allow` lists those that do (RFC 9110 section 15.5.6)."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+    sentence = "This path does not take this method; the Allow header lists those it takes."
+
+    def __init__(self, allow: str) -> None:
+        self.allow = allow
+        super().__init__()
+
+
+class TooManyRequestsError(ServiceError):
+    """The request came too soon: it is welcome after `retry_after` seconds."""
+
+    status = 429
+    sentence = "Too many requests, please try again later"
+    retry_after = 1
+
+
+class RateLimitExceededError(TooManyRequestsError):
+    """The user's window is full."""
+
+    code = "RATE_LIMIT_EXCEEDED"
+
+
+class ChatServiceBusyError(TooManyRequestsError):
+    """The chat service answered 429."""
+
+    code = "CHAT_SERVICE_BUSY"
+
+
+class ServerError(ServiceError):
+    """Something behind the API failed; the caller's request was in order."""
+
+    status = 500
+    sentence = "Problem encountered while sending the message!"
+    retry_after: int | None = 1
+
+
+class InternalError(ServerError):
+    """A fault of ours that no other class foresees."""
+
+    code = "INTERNAL_ERROR"
+
+
+class AuthUnavailableError(ServerError):
+    """No key has been loaded yet, so no token can be checked."""
+
+    code = "AUTH_UNAVAILABLE"
+    sentence = "Tokens cannot be checked at the moment; nothing was sent, please try again later."
+    retry_after = 5
+
+
+class OverloadedError(ServerError):
+    """As many requests as may wait for other services already do."""
+
+    code = "OVERLOADED"
+    sentence = "The service is busy; nothing was sent, please try again later."
+
+
+class AccountServiceUnavailableError(ServerError):
+    """The account service could not be asked."""
+
+    code = "ACCOUNT_SERVICE_UNAVAILABLE"
+    sentence = "Your account cannot be looked up at the moment; nothing was sent, please try again later."
+    retry_after = 2
+
+
+class ChatServiceUnavailableError(ServerError):
+    """The chat service could not be reached, or refused in a way that is not the caller's fault."""
+
+    code = "CHAT_SERVICE_UNAVAILABLE"
+    sentence = "The chat service cannot be reached; nothing was sent, please try again later."
+    retry_after = 2
+
+
+class ChatServiceAuthError(ServerError):
+    """The chat service refused our credential (401)."""
+
+    code = "CHAT_SERVICE_AUTH"
+    sentence = "The chat service refused this service's credential; nothing was sent."
+    retry_after = 60
+
+
+class SendOutcomeUnknownError(ServerError):
+    """The chat service had at least a byte of the request and gave no valid answer to it."""
+
+    code = "SEND_OUTCOME_UNKNOWN"
+    sentence = "The message may have been sent; look into the conversation before you send it again."
+    outcome = "unknown"
+    retry_after = None

@@ -1,0 +1,1 @@
+"""A signed token in, the verified user out."""

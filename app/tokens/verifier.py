@@ -1,0 +1,98 @@
+"""Verifies bearer tokens: JWT (RFC 7519) with the advice of RFC 8725 section 3."""
+
+import math
+import time
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jwt
+
+from app.errors import UnauthorizedError
+from app.principals import User
+from app.tokens.keys import KeySource
+
+# Tokens longer than this are refused unparsed.
+_LONGEST = 8192
+# 253402300800 is the first second of the year 10000, which no calendar of the standard library reaches.
+_END_OF_TIME = 253_402_300_800
+# Clocks of issuers run apart: a token may seem to be issued this many seconds from now. `exp` has no such grace.
+_GRACE = 5
+_OPTIONS: Any = {"require": ["iss", "aud", "sub", "exp"], "verify_exp": False}
+
+
+class TokenVerifier:
+    """Turns a token into its user.
+
+    The algorithms are configured, never taken from the token; header parameters that carry or point to keys
+    (`jwk`, `jku`, `x5u`, `x5c`) are ignored.
+    """
+
+    def __init__(
+        self,
+        keys: KeySource,
+        *,
+        algorithms: Sequence[str],
+        issuer: str,
+        audience: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.keys = keys
+        self._algorithms = list(algorithms)
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+
+    def verify(self, token: str) -> User:
+        """The user of this token.
+
+        Raises UnauthorizedError for anything wrong with it, AuthUnavailableError while there is no key.
+        """
+        if len(token) > _LONGEST:
+            raise UnauthorizedError(presented=True)
+        claims = self._claims(token)
+        if not self._current(claims["exp"]) or not _is_user_id(claims["sub"]):
+            raise UnauthorizedError(presented=True)
+        return User(self._issuer, claims["sub"])
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        """The claims that one of the keys vouches for."""
+        try:
+            candidates = self.keys.candidates(jwt.get_unverified_header(token))
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            raise UnauthorizedError(presented=True) from error
+        for key in candidates:
+            try:
+                return self._decode(token, key)
+            except jwt.InvalidSignatureError:
+                continue
+            # PyJWT lets arithmetic errors of claims such as `"nbf": Infinity` through.
+            except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+                raise UnauthorizedError(presented=True) from error
+        raise UnauthorizedError(presented=True)
+
+    def _decode(self, token: str, key: Any) -> dict[str, Any]:  # noqa: ANN401 - bytes or a public key
+        return jwt.decode(
+            token,
+            key,
+            algorithms=self._algorithms,
+            issuer=self._issuer,
+            audience=self._audience,
+            leeway=_GRACE,
+            options=_OPTIONS,
+        )
+
+    def _current(self, expires: object) -> bool:
+        """Whether `exp` is a sane number in the future; PyJWT would take text and 10^4000 as well."""
+        if isinstance(expires, bool) or not isinstance(expires, int | float):
+            return False
+        return not (isinstance(expires, float) and math.isnan(expires)) and (
+            self._clock() < expires < _END_OF_TIME
+        )
+
+
+def _is_user_id(value: str) -> bool:
+    """Whether the text can name a user: not empty, no control characters, no lone surrogates."""
+    if value.isprintable():
+        return value != ""
+    return not any(unicodedata.category(char) in {"Cc", "Cs"} for char in value)

@@ -1,0 +1,65 @@
+"""A circuit breaker: while a service cannot be connected to, requests for it fail at once."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from app.upstream.transport import NothingSentError
+
+# How long the circuit stays open before one request may try again, in seconds.
+_PAUSE = 1.0
+
+
+class Breaker:
+    """Counts connect failures in a row; at `threshold` it opens.
+
+    Open, it refuses every attempt for a second, then lets exactly one through: its end decides for all. What
+    happens after the first byte is not counted: a slow or failing service is still there. No lock is held
+    while an attempt runs.
+    """
+
+    def __init__(self, threshold: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._threshold = threshold
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._next_try = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether attempts are refused now, but for the one that tries."""
+        return self._failures >= self._threshold
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Around one connect and exchange; raises NothingSentError("circuit_open") instead of starting it."""
+        self._admit()
+        try:
+            yield
+        except NothingSentError:
+            self._failed()
+            raise
+        except BaseException:
+            self._succeeded()
+            raise
+        self._succeeded()
+
+    def _admit(self) -> None:
+        if not self.open:
+            return
+        with self._lock:
+            if self._clock() < self._next_try:
+                raise NothingSentError("circuit_open")
+            # Whoever comes while this one tries is refused for another pause.
+            self._next_try = self._clock() + _PAUSE
+
+    def _failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            self._next_try = self._clock() + _PAUSE
+
+    def _succeeded(self) -> None:
+        if self._failures:
+            with self._lock:
+                self._failures = 0

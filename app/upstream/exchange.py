@@ -1,0 +1,86 @@
+"""One exchange with a service behind this one: total deadline, at most one retry, circuit breaker."""
+
+import json
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import requests
+
+from app.upstream.breaker import Breaker
+from app.upstream.transport import NothingSentError, prepare
+
+# The pause before the retry is between one and two times this long, so that callers do not return in step.
+_PAUSE = 0.05
+
+
+class Sender(Protocol):
+    """What an exchange needs of a transport; `requests.adapters.BaseAdapter` has this shape."""
+
+    def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
+        """The complete answer within `timeout` seconds; see app.upstream.transport.Transport.send."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """What ties an exchange to the request it is made for, in the logs of both sides."""
+
+    request_id: str
+    traceparent: str
+    tracestate: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """The request id and the W3C trace context."""
+        headers = {"X-Request-ID": self.request_id, "traceparent": self.traceparent}
+        return headers | ({"tracestate": self.tracestate} if self.tracestate else {})
+
+
+class Service:
+    """A service behind this one: a base URL, our credential there, and a total time for one exchange."""
+
+    def __init__(
+        self, url: str, *, token: str | None, timeout: float, transport: Sender, breaker: Breaker
+    ) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._transport = transport
+        self._breaker = breaker
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    def exchange(
+        self, method: str, path: str, *, document: object = None, headers: Mapping[str, str]
+    ) -> requests.Response:
+        """The service's whole answer, whatever its status.
+
+        `path` is sent as it is, `document` as JSON in UTF-8. Raises NothingSentError when not a byte was handed
+        to a connected socket, after one retry if time was left; NoAnswerError in every other case, without retry.
+        """
+        deadline = time.monotonic() + self._timeout
+        request = self._request(method, path, document, headers)
+        try:
+            return self._attempt(request, deadline)
+        except NothingSentError:
+            pause = _PAUSE * random.uniform(1, 2)  # noqa: S311 - not a secret
+            if self._breaker.open or time.monotonic() + pause >= deadline:
+                raise
+            time.sleep(pause)
+            return self._attempt(request, deadline)
+
+    def _attempt(self, request: requests.PreparedRequest, deadline: float) -> requests.Response:
+        with self._breaker.attempt():
+            return self._transport.send(request, timeout=deadline - time.monotonic())
+
+    def _request(
+        self, method: str, path: str, document: object, headers: Mapping[str, str]
+    ) -> requests.PreparedRequest:
+        every = {**self._headers, **headers}
+        body = None
+        if document is not None:
+            body = json.dumps(document, ensure_ascii=False).encode()
+            every["Content-Type"] = "application/json"
+        return prepare(method, self._url + path, every, body)
