@@ -1,0 +1,86 @@
+"""The composition root: settings → services → web → routes. Nothing else wires anything."""
+
+import logging.config
+import os
+
+from flask import Flask
+
+from app import routes
+from app.accounts import Accounts
+from app.chat import ChatService
+from app.stores import Store
+from app.stores.failover import FailoverStore
+from app.stores.opening import open_store
+from app.tokens.keys import FixedKeys
+from app.tokens.verifier import TokenVerifier
+from app.upstream.breaker import Breaker
+from app.upstream.exchange import Sender, Service
+from app.upstream.slots import Slots
+from app.upstream.transport import Transport
+from app.web import health, logs, rendering, services
+from app.web.limits import Limits
+from config.logs import dictionary
+from config.settings import Settings, load
+
+
+def create_app(
+    settings: Settings | None = None, *, store: Store | None = None, transport: Sender | None = None
+) -> Flask:
+    """The application, ready to serve; it connects to nothing until the first request.
+
+    Without settings they are read from the environment, and SettingsError names all that is wrong with them.
+    """
+    settings = settings or load(os.environ)
+    logging.config.dictConfig(dictionary(settings.log_level, "app"))
+    app = Flask(__name__, static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # `//` is another path, not a reason to redirect to whatever Host the client claims.
+    app.url_map.merge_slashes = False
+    rendering.install(app)
+    logs.install(app)
+    shared = store or FailoverStore(open_store(settings.store_url), processes=settings.web_concurrency)
+    services.install(app.extensions, _services(settings, Limits(app, shared, settings.rate_limit), transport))
+    for blueprint in (health.blueprint, *routes.BLUEPRINTS):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _services(settings: Settings, limits: Limits, transport: Sender | None) -> services.Services:
+    slots = Slots(max(1, settings.threads * 3 // 4))
+    sender = transport or Transport()
+    return services.Services(
+        tokens=_tokens(settings),
+        limits=limits,
+        accounts=Accounts(_account_service(settings, sender), slots, lifetime=settings.account_cache_seconds),
+        chat=ChatService(_chat_service(settings, sender), slots),
+        largest_body=settings.max_body_bytes,
+    )
+
+
+def _tokens(settings: Settings) -> TokenVerifier:
+    return TokenVerifier(
+        FixedKeys.from_texts(settings.jwt_keys),
+        algorithms=settings.jwt_algorithms,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+    )
+
+
+def _account_service(settings: Settings, transport: Sender) -> Service:
+    return Service(
+        settings.account_service_url,
+        token=settings.account_service_token,
+        timeout=settings.account_timeout_seconds,
+        transport=transport,
+        breaker=Breaker(settings.breaker_threshold),
+    )
+
+
+def _chat_service(settings: Settings, transport: Sender) -> Service:
+    return Service(
+        settings.chat_service_url,
+        token=settings.chat_service_token,
+        timeout=settings.chat_timeout_seconds,
+        transport=transport,
+        breaker=Breaker(settings.breaker_threshold),
+    )

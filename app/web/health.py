@@ -1,0 +1,32 @@
+"""Is it there, is it ready: neither limited nor behind a token, and no call to another service."""
+
+from flask import Blueprint, Response
+
+from app.version import VERSION
+from app.web.rendering import json_response
+from app.web.services import services
+
+blueprint = Blueprint("health", __name__)
+
+_UNAVAILABLE = 503
+
+
+@blueprint.get("/v1")
+def version() -> Response:
+    """Tell the version."""
+    return json_response({"message": f"SalesCaptain API [Service version - {VERSION}]"})
+
+
+@blueprint.get("/health/live")
+def live() -> Response:
+    """Tell that the process answers."""
+    return json_response({"status": "ok"})
+
+
+@blueprint.get("/health/ready")
+def ready() -> Response:
+    """Tell whether requests should be sent here, and why not if not."""
+    reasons = [] if services().tokens.keys.ready else ["no key to verify tokens with has been loaded"]
+    return json_response(
+        {"status": "not ready" if reasons else "ready", "reasons": reasons}, _UNAVAILABLE if reasons else 200
+    )

@@ -1,0 +1,91 @@
+"""Who pays for a request, and how much is left: Flask-Limiter with one atomic store call a request.
+
+Flask-Limiter asks its strategy; ours decides by the store and leaves the whole decision with the request, so
+that the headers say what let the request in and nothing reads the store again.
+"""
+
+from typing import Any
+
+from flask import Flask
+from flask_limiter import Limiter, RateLimitExceeded
+from limits import RateLimitItem
+from limits.storage import Storage
+from limits.strategies import STRATEGIES, RateLimiter
+from limits.util import WindowStats
+
+from app.errors import RateLimitExceededError
+from app.stores import Store
+from app.web.state import state
+
+_STRATEGY = "one-call"
+
+
+class _StoreHandle(Storage):
+    """Carries a store of ours through Flask-Limiter, which makes its storages from a URL and options."""
+
+    STORAGE_SCHEME = ["send-message"]  # noqa: RUF012 - as limits declares it
+    base_exceptions = ()
+
+    def __init__(self, uri: str, *, store: Store) -> None:
+        super().__init__(uri)
+        self.store = store
+
+    def _unused(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - of five signatures
+        raise NotImplementedError
+
+    incr = get = get_expiry = check = reset = clear = _unused
+
+
+class _OneCall(RateLimiter):
+    """A moving window decided by one call of the store."""
+
+    storage: _StoreHandle
+
+    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:  # noqa: ARG002 - always one
+        """Charge the request and note the decision with it."""
+        decision = self.storage.store.hit(item.key_for(*identifiers), item.amount, item.get_expiry())
+        state().decision = decision
+        return decision.admitted
+
+    def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        """Not needed here: Flask-Limiter only asks for conditional limits."""
+        raise NotImplementedError
+
+    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
+        """Not needed here: the headers are ours and come from the decision."""
+        raise NotImplementedError
+
+
+class Limits:
+    """The limit of an application: so many requests per window, user and operation."""
+
+    def __init__(self, app: Flask, store: Store, limit: str) -> None:
+        STRATEGIES[_STRATEGY] = _OneCall  # type: ignore[assignment] # limits knows only its own
+        self._limiter = Limiter(
+            _payer,
+            app=app,
+            strategy=_STRATEGY,
+            storage_uri="send-message://",
+            storage_options={"store": store},  # type: ignore[dict-item] # handed on to _StoreHandle as it is
+            headers_enabled=False,
+        )
+        self._pass = self._limiter.limit(limit)(_passed)
+
+    def charge(self) -> None:
+        """Charge the verified user of the current request, once; raises RateLimitExceededError."""
+        try:
+            self._pass()
+        except RateLimitExceeded as error:
+            decision = state().decision
+            raise RateLimitExceededError(retry_after=decision.retry_after if decision else None) from error
+
+
+def _payer() -> str:
+    user = state().user
+    if user is None:
+        raise LookupError("Nobody is charged before they are known.")
+    return user.id
+
+
+def _passed() -> None:
+    """What Flask-Limiter guards: nothing, the guard goes on from here."""

@@ -1,0 +1,117 @@
+"""Answers on the wire: JSON, errors as the contract's error object, and the headers that every answer has."""
+
+import json
+import logging
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from app.errors import (
+    ForbiddenError,
+    InternalError,
+    InvalidParamsError,
+    MethodNotAllowedError,
+    NotFoundError,
+    ServiceError,
+    UnauthorizedError,
+)
+from app.web.state import state
+
+logger = logging.getLogger(__name__)
+
+_BAD_REQUEST = 400
+_REALM = 'Bearer realm="SalesCaptain API"'
+
+
+def json_response(document: Any, status: int = 200) -> Response:  # noqa: ANN401 - whatever JSON can hold
+    """The document as JSON in UTF-8.
+
+    A lone surrogate, which UTF-8 cannot hold, stays the JSON escape that it came as.
+    """
+    body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+    return Response(body, status, mimetype="application/json")
+
+
+def install(app: Flask) -> None:
+    """Let every failure and every answer of the application be rendered here."""
+    app.register_error_handler(ServiceError, _render)
+    app.register_error_handler(HTTPException, _translate_http)
+    app.register_error_handler(Exception, _translate_unforeseen)
+    app.after_request(_add_headers)
+
+
+def _render(error: ServiceError) -> Response:
+    known = state()
+    known.error = error
+    document = {
+        "error": error.sentence,
+        "code": error.code,
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "path": request.path,
+        "request_id": known.correlation.request_id,
+    }
+    if error.status == _BAD_REQUEST:
+        document["status"] = "failure"
+    if known.outcome:
+        document["send_outcome"] = known.outcome
+    response = json_response(document, error.status)
+    response.headers.update(_headers_of(error))
+    return response
+
+
+def _headers_of(error: ServiceError) -> dict[str, str]:
+    headers = {}
+    if error.retry_after and state().outcome in {None, "not_sent"}:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = _REALM + (', error="invalid_token"' if error.presented else "")
+    if isinstance(error, ForbiddenError):
+        headers["WWW-Authenticate"] = _REALM + ', error="insufficient_scope"'
+    if isinstance(error, MethodNotAllowedError):
+        headers["Allow"] = error.allow
+    return headers
+
+
+def _translate_http(error: HTTPException) -> Response:
+    """Werkzeug's own errors: no route, no such method, and requests that it cannot read."""
+    if isinstance(error, MethodNotAllowed):
+        return _render(MethodNotAllowedError(", ".join(sorted(error.valid_methods or ()))))
+    if error.code == NotFoundError.status:
+        return _render(NotFoundError())
+    if error.code is not None and _BAD_REQUEST <= error.code < InternalError.status:
+        return _render(InvalidParamsError("The request cannot be read."))
+    return _translate_unforeseen(error)
+
+
+def _translate_unforeseen(error: Exception) -> Response:
+    """A fault of ours. The log gets its class and place; its text may hold what a log must not."""
+    places = [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    logger.error(
+        "unforeseen exception",
+        extra={
+            "request_id": state().correlation.request_id,
+            "exception": type(error).__name__,
+            "places": places[-8:],
+        },
+    )
+    return _render(InternalError())
+
+
+def _add_headers(response: Response) -> Response:
+    known = state()
+    headers = response.headers
+    headers["X-Request-ID"] = known.correlation.request_id
+    headers["Cache-Control"] = "no-store"
+    headers["X-Content-Type-Options"] = "nosniff"
+    if known.outcome:
+        headers["X-Send-Outcome"] = known.outcome
+    if known.decision:
+        headers["X-RateLimit-Limit"] = str(known.decision.limit)
+        headers["X-RateLimit-Remaining"] = str(known.decision.remaining)
+        headers["X-RateLimit-Reset"] = str(known.decision.reset_at)
+    return response

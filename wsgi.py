@@ -1,0 +1,15 @@
+"""The WSGI application, for any server: `gunicorn -c config/gunicorn.py wsgi:app`."""
+
+import sys
+
+from app import create_app
+from config.settings import SettingsError
+
+# gunicorn's own status for "the application cannot be loaded": its master then stops instead of trying again.
+_CANNOT_START = 4
+
+try:
+    app = create_app()
+except SettingsError as error:
+    sys.stderr.write(f"{error}\n")
+    raise SystemExit(_CANNOT_START) from None
