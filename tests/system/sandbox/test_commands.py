@@ -1,0 +1,124 @@
+"""The sandbox's commands: a line to paste, messages sent, and a sentence for what went wrong."""
+
+import json
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.sandbox.calls import EXAMPLES, as_curl
+from tests.system.sandbox.launched import Launched, command, free_port
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are followed through /proc and pidfd"),
+]
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+def shell(line: str) -> tuple[list[str], str]:
+    """The status line and headers of the last answer, and its body."""
+    answer = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True, timeout=60).stdout
+    head, _, body = answer.replace("\r", "").rpartition("\n\n")
+    return head[head.rindex("HTTP/1.1 ") :].split("\n"), body
+
+
+def kept(var: Path, text: str) -> list[tuple[str, ...]]:
+    query = "SELECT message_id, request_id, idempotency_key FROM messages WHERE body = ?"
+    with closing(sqlite3.connect(var / "sandbox.sqlite3")) as connection:
+        return connection.execute(query, (text,)).fetchall()
+
+
+@needs_curl
+def test_the_printed_line_sends_a_message(running: Launched) -> None:
+    """Pasted into a shell it answers 200 with the nine fields, and the message is in the sandbox."""
+    (status, *headers), body = shell(running.curl)
+    data = json.loads(body)["data"]
+    request_id = next(h.split(": ")[1] for h in headers if h.lower().startswith("x-request-id"))
+    assert status.split()[1] == "200"
+    assert json.loads(body)["message"] == "Message sent successfully!"
+    assert sorted(data) == [
+        *("author", "body", "conversation_id", "date_created", "is_me", "message_id", "message_type"),
+        *("sent_by_id", "sent_by_username"),
+    ]
+    assert (data["message_id"], request_id) in [row[:2] for row in kept(running.var, data["body"])]
+
+
+@needs_curl
+@pytest.mark.parametrize("answer", EXAMPLES)
+def test_each_example_is_answered_as_it_says(running: Launched, answer: str) -> None:
+    """The line under a title gets the status in the title."""
+    (status, *_), _ = shell(as_curl(EXAMPLES[answer], running.var, running.port))
+    assert status.split()[1] == answer.partition(" ")[0]
+
+
+def test_send_shows_what_became_of_the_message(running: Launched) -> None:
+    """It exits 0 with status, telling headers and JSON; the message went out under a key."""
+    answer = command("send", "--text", "it's “quoted”", "--var", str(running.var))
+    head, _, body = answer.stdout.partition("\n\n")
+    assert answer.returncode == 0
+    assert head.startswith("HTTP/1.1 200 OK\n")
+    assert "X-Send-Outcome: sent" in head
+    assert "X-RateLimit-Remaining: " in head
+    ((message_id, _, key),) = kept(running.var, "it's “quoted”")
+    assert json.loads(body)["data"]["message_id"] == message_id
+    assert key
+
+
+def test_send_fails_when_the_message_was_not_sent(running: Launched) -> None:
+    """It exits 1 and shows the answer."""
+    answer = command("send", "--user", "nora", "--var", str(running.var))
+    assert answer.returncode == 1
+    assert answer.stdout.startswith("HTTP/1.1 403 ")
+
+
+def test_curls_prints_a_line_for_each_example(running: Launched) -> None:
+    """A comment that tells the answer, then the line."""
+    lines = command("curls", "--var", str(running.var)).stdout.splitlines()
+    assert [line.removeprefix("# ") for line in lines if line.startswith("# ")] == list(EXAMPLES)
+    assert len([line for line in lines if line.startswith("curl ")]) == len(EXAMPLES)
+
+
+def test_the_key_is_told_to_nobody(running: Launched) -> None:
+    """It is in no line, no log and no other file; port and messages are for its owner alone."""
+    key = (running.var / "sandbox-key").read_text()
+    files = [path for path in running.var.rglob("*") if path.is_file() and path.name != "sandbox-key"]
+    assert not [path for path in files if key.encode() in path.read_bytes()]
+    assert key not in "".join(running.lines)
+    for name in ("sandbox.json", "sandbox.sqlite3"):
+        assert stat.S_IMODE((running.var / name).stat().st_mode) == 0o600
+
+
+def test_a_taken_port_is_told_in_a_sentence(running: Launched, tmp_path: Path) -> None:
+    """It exits 1 before anything is started."""
+    answer = command("run", "--port", str(running.port), "--var", str(tmp_path))
+    assert answer.returncode == 1
+    assert answer.stdout.startswith(f"Port {running.port} cannot be used (Address already in use)")
+    assert answer.stdout.count("\n") == 1
+    assert answer.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_service_the_commands_say_so(tmp_path: Path) -> None:
+    """They exit 1 with a sentence, also when a launcher was killed before it could tidy up."""
+    (tmp_path / "sandbox.json").write_text(json.dumps({"port": free_port()}))
+    for words in (("send",), ("curls",)):
+        answer = command(*words, "--var", str(tmp_path))
+        assert answer.returncode == 1
+        assert answer.stdout.startswith("The service is not running here")
+        assert answer.stderr == ""
+
+
+def test_a_service_that_cannot_start_is_told(tmp_path: Path) -> None:
+    """Here the key is too short for it: exit 1, a sentence, its own words in the log."""
+    (tmp_path / "sandbox-key").write_text("short")
+    answer = command("run", "--port", str(free_port()), "--var", str(tmp_path))
+    assert answer.returncode == 1
+    assert answer.stdout.startswith("The service ended by itself (exit ")
+    assert answer.stdout.endswith(f"see {tmp_path}/log/service.log.\n")
+    assert "JWT_SECRET" in (tmp_path / "log" / "service.log").read_text()
