@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run send test check format lint types contracts lock clean
+.PHONY: help install run send curls test check format lint types contracts lock clean
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,14 +28,17 @@ run: $(INSTALLED)  ## start sandbox and service on 127.0.0.1:$(PORT) and print a
 send: $(INSTALLED)  ## send TEXT="…" through the running service and show the answer
 	@exec $(BIN)/python -m app.sandbox send --text "$$TEXT"
 
+curls: $(INSTALLED)  ## print a line of curl for each answer that the API documents
+	@exec $(BIN)/python -m app.sandbox curls
+
 send: export TEXT := $(TEXT)
 
 test: $(INSTALLED)  ## run all tests, against real processes where a process is the point
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 check: $(INSTALLED) lint types contracts  ## everything CI does
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(MAKE) --no-print-directory test PYTEST="--cov --cov-report="
 	$(BIN)/python -m coverage report
 
 lint: $(INSTALLED)

@@ -1,5 +1,6 @@
 """Who asks, and as what."""
 
+import hashlib
 from dataclasses import dataclass
 
 
@@ -9,6 +10,11 @@ class User:
 
     issuer: str
     id: str
+
+    @property
+    def digest(self) -> str:
+        """A name of fixed length that does not say who it is, for keys of stores and for logs."""
+        return hashlib.blake2b(f"{self.issuer}\0{self.id}".encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class Settings:
 
     bind: str = _setting("str", "Where gunicorn listens", default="0.0.0.0:8000", validate=checks.address)
     web_concurrency: int = _setting(
-        "int", "Worker processes", default=len(os.sched_getaffinity(0)), validate=checks.positive
+        "int", "Worker processes", default=os.cpu_count() or 1, validate=checks.positive
     )
     threads: int = _setting("int", "Threads of a worker", default=32, validate=checks.threads)
     metrics_bind: str = _setting(

@@ -84,7 +84,7 @@ def _payer() -> str:
     user = state().user
     if user is None:
         raise LookupError("Nobody is charged before they are known.")
-    return user.id
+    return user.digest
 
 
 def _passed() -> None:

@@ -1,0 +1,45 @@
+"""What the documentation says is what the code has."""
+
+from pathlib import Path
+
+import pytest
+
+from app import errors
+from app.errors import ServiceError
+from config.__main__ import lines
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def every_error(kind: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
+    """All failures with a code, whatever their depth in the tree."""
+    found = [kind] if hasattr(kind, "code") else []
+    return found + [error for child in kind.__subclasses__() for error in every_error(child)]
+
+
+def test_the_table_of_settings_is_fresh() -> None:
+    """docs/settings.md is what `python -m config` prints."""
+    assert "".join(f"{line}\n" for line in lines()) == (DOCS / "settings.md").read_text()
+
+
+@pytest.mark.parametrize("error", every_error())
+def test_every_failure_is_documented(error: type[ServiceError]) -> None:
+    """Its code stands in the guide for callers, its class in the tree of app/errors.py."""
+    assert f"`{error.code}`" in (DOCS / "calling.md").read_text()
+    assert f" {error.__name__}" in str(errors.__doc__)
+
+
+@pytest.mark.parametrize("error", every_error())
+def test_every_failure_is_whole(error: type[ServiceError]) -> None:
+    """A status, a code and a sentence of its own or its family's; a Retry-After only where nothing was sent."""
+    assert error.status in {400, 401, 403, 404, 405, 429, 500}
+    assert error.code == error.code.upper()
+    assert error.sentence.strip()
+    assert error.outcome == "not_sent" or error.retry_after is None
+    assert error.status != 429 or (error.retry_after or 0) >= 1
+
+
+def test_codes_are_unique() -> None:
+    """A code names one failure."""
+    codes = [error.code for error in every_error()]
+    assert len(set(codes)) == len(codes)
