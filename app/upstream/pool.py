@@ -1,0 +1,81 @@
+"""What the threads of one process share: idle connections and TLS contexts."""
+
+import select
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from app.upstream.connections import Connection, Origin
+from app.upstream.sockets import Trust, tls_context
+
+# Servers close idle connections, and a request that crosses the close on its way has an unknown outcome.
+MAX_IDLE_SECONDS = 0.9
+MAX_IDLE_CONNECTIONS = 64
+
+
+class Pool:
+    """Idle connections, latest first, at most MAX_IDLE_CONNECTIONS an origin; safe from any thread.
+
+    `clock` gives seconds; it decides how long a connection has been idle.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: dict[Origin, deque[tuple[float, Connection]]] = {}
+        self._contexts: dict[Trust, ssl.SSLContext] = {}
+
+    def context(self, trust: Trust) -> ssl.SSLContext:
+        """The context for `trust`, made once; raises HandshakeError."""
+        with self._lock:
+            if trust not in self._contexts:
+                self._contexts[trust] = tls_context(trust)
+            return self._contexts[trust]
+
+    def take(self, origin: Origin) -> Connection | None:
+        """An open connection on which nothing has arrived since its last answer, for the caller alone."""
+        while connection := self._latest(origin):
+            if not _is_readable(connection):
+                return connection
+            connection.close()
+        return None
+
+    def give(self, connection: Connection) -> None:
+        """Take a connection back; it is closed unless it is reusable and there is room."""
+        with self._lock:
+            idle = self._fresh(connection.origin)
+            if connection.reusable and len(idle) < MAX_IDLE_CONNECTIONS:
+                idle.append((self._clock(), connection))
+                return
+        connection.close()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close what is idle without the lock, which in a child process nobody may be left to release."""
+        while self._idle:
+            for _, connection in self._idle.popitem()[1]:
+                connection.close()
+
+    def _latest(self, origin: Origin) -> Connection | None:
+        with self._lock:
+            idle = self._fresh(origin)
+            return idle.pop()[1] if idle else None
+
+    def _fresh(self, origin: Origin) -> deque[tuple[float, Connection]]:
+        idle = self._idle.setdefault(origin, deque())
+        oldest = self._clock() - MAX_IDLE_SECONDS
+        while idle and idle[0][0] < oldest:
+            idle.popleft()[1].close()
+        return idle
+
+
+def _is_readable(connection: Connection) -> bool:
+    # Closed by the peer, or bytes that nobody asked for. (select() fails on descriptors over 1,023.)
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,176 @@
+"""Sockets that keep a deadline: the whole exchange ends by it, however slowly the peer drips.
+
+A plain timeout bounds one system call. These sockets set theirs anew, to what is left, before every call; no
+second thread is needed to hold a total. Deadlines are moments of `time.monotonic`.
+"""
+
+import queue
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+CONNECT_SECONDS = 1.25
+
+Address = tuple[Any, Any, int, str, Any]
+Lookup = Callable[..., Sequence[Address]]
+# Whose certificates are believed: True for the default trust store, or the path to a bundle of CAs.
+Trust = Literal[True] | str
+
+
+class HandshakeError(OSError):
+    """No TLS session was agreed on: bad certificate, wrong host, no common version, cut, too late."""
+
+
+class DeadlineSocket(socket.socket):
+    """A TCP socket that keeps its deadline; None leaves its timeout as it is."""
+
+    deadline: float | None = None
+
+    def arm(self) -> None:
+        """Give the next call what is left; TimeoutError, without a system call, when nothing is."""
+        if self.deadline is None:
+            return
+        left = self.deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.settimeout(left)
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Receive before the deadline."""
+        self.arm()
+        return super().recv(buflen, flags)
+
+    def recv_into(self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0) -> int:
+        """Receive before the deadline; `makefile` reads through this."""
+        self.arm()
+        return super().recv_into(buffer, nbytes or memoryview(buffer).nbytes, flags)
+
+    def send(self, data: "ReadableBuffer", flags: int = 0, /) -> int:
+        """Send before the deadline; the TLS socket's `sendall` sends through this."""
+        self.arm()
+        return super().send(data, flags)
+
+    def sendall(self, data: "ReadableBuffer", flags: int = 0, /) -> None:
+        """Send all of it before the deadline."""
+        self.arm()
+        super().sendall(data, flags)
+
+
+class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
+    """A TLS socket that keeps its deadline; made by `secure`."""
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Receive before the deadline.
+
+        SSLContext.wrap_socket receives, before there is a deadline, on what was reset before the handshake, and
+        loses the open socket when that fails: so it closes itself.
+        """
+        try:
+            return super().recv(buflen, flags)
+        except OSError:
+            if self.deadline is None:
+                self.close()
+            raise
+
+
+def connect(host: str, port: int, deadline: float, lookup: Lookup) -> DeadlineSocket:
+    """Connect to the first address of `host` that answers, within CONNECT_SECONDS and the deadline in all.
+
+    Raises OSError: TimeoutError, ConnectionRefusedError, socket.gaierror when the name is not known in time.
+    """
+    deadline = min(deadline, monotonic() + CONNECT_SECONDS)
+    failure: OSError = TimeoutError()
+    addresses = _resolve(host, port, deadline, lookup)
+    for tried, address in enumerate(addresses):
+        # An address that swallows packets leaves time for those after it.
+        left = deadline - monotonic()
+        share = left / min(len(addresses) - tried, 3)
+        try:
+            return _connect(address, monotonic() + share)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _connect(address: Address, deadline: float) -> DeadlineSocket:
+    family, kind, protocol, _, where = address
+    sock = DeadlineSocket(family, kind, protocol)
+    try:
+        sock.deadline = deadline
+        sock.arm()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect(where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _resolve(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
+    try:
+        numeric: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return _look_up(host, port, deadline, lookup)
+    return numeric
+
+
+def _look_up(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
+    # getaddrinfo(3) takes no timeout and may hold its caller for half a minute: it is left behind instead.
+    answers: queue.SimpleQueue[Sequence[Address] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(lookup(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001  # raised again by the caller's thread
+            answers.put(error)
+
+    threading.Thread(target=ask, name="lookup", daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(0.0, deadline - monotonic()))
+    except queue.Empty:
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer in time") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def tls_context(trust: Trust) -> ssl.SSLContext:
+    """TLS 1.2 or newer, with the certificate and its host name verified.
+
+    Raises HandshakeError when the bundle cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=None if trust is True else trust)
+    except OSError as error:
+        raise HandshakeError from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = DeadlineTLSSocket
+    return context
+
+
+def secure(sock: DeadlineSocket, context: ssl.SSLContext, host: str, deadline: float) -> DeadlineTLSSocket:
+    """Agree on TLS with the peer, known as `host`, before the deadline.
+
+    Raises HandshakeError, with `sock` closed. Afterwards an end of the stream that the peer's TLS does not
+    announce is an error, not an end (RFC 8446, 6.1).
+    """
+    try:
+        # Wrapping takes the descriptor from `sock` and its timeout along; the handshake is one call.
+        sock.deadline = deadline
+        sock.arm()
+        wrapped = context.wrap_socket(sock, server_hostname=host, suppress_ragged_eofs=False)
+    except (OSError, ValueError) as error:
+        sock.close()
+        raise HandshakeError from error
+    if not isinstance(wrapped, DeadlineTLSSocket) or not wrapped.version():
+        # Without a word, wrap_socket leaves a socket plain that is no longer connected.
+        wrapped.close()
+        raise HandshakeError
+    return wrapped

@@ -1,0 +1,102 @@
+"""What goes over the wire."""
+
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from app.upstream.transport import NothingSentError, Transport, prepare
+from tests.unit.upstream.peers import OK, Peer, answering
+
+Serve = Callable[..., Peer]
+
+
+def test_a_request_is_sent_as_it_is(serve: Serve, transport: Transport) -> None:
+    """Method, target, headers and body are those of the prepared request, plus Host, and no other."""
+    peer = serve(answering(OK))
+    transport.send(prepare("POST", peer.url + "a?b=c", {"Accept": "a/b", "X-A": "\u00e4"}, b"{}"), timeout=5)
+    expected = (
+        f"POST /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:{peer.port}\r\n"
+        "Accept: a/b\r\nX-A: \u00e4\r\nContent-Length: 2\r\n\r\n{}"
+    )
+    assert peer.requests == [expected.encode("latin-1")]
+
+
+@pytest.mark.parametrize(
+    "target", ["/a/../b/./c", "/%2E%2E/%2e%2f", "//a//b", "/?", "/a?b=%zz&c=[]{}'\"<>", "/%C3%A4"]
+)
+def test_targets_are_not_tidied(serve: Serve, transport: Transport, target: str) -> None:
+    """No dot segment is removed, nothing is decoded or encoded."""
+    peer = serve(answering(OK))
+    transport.send(prepare("GET", peer.url.rstrip("/") + target, {}), timeout=5)
+    assert peer.requests[0].split(b" ")[1].decode() == target
+
+
+def test_a_target_is_never_empty(serve: Serve, transport: Transport) -> None:
+    """A URL without a path means its root (RFC 9112, 3.2.1)."""
+    peer = serve(answering(OK, OK))
+    transport.send(prepare("GET", peer.url.rstrip("/"), {}), timeout=5)
+    transport.send(prepare("GET", peer.url.rstrip("/") + "?a=b", {}), timeout=5)
+    assert [request.split(b" ")[1] for request in peer.requests] == [b"/", b"/?a=b"]
+
+
+def test_bodies_arrive_byte_for_byte(serve: Serve, transport: Transport) -> None:
+    """Neither text in UTF-8 nor a body of many packets is changed."""
+    peer = serve(answering(OK, OK))
+    bodies = ["\u00e4\u20ac\U0001f600".encode(), bytes(range(256)) * 1000]
+    for body in bodies:
+        transport.send(prepare("POST", peer.url, {}, body), timeout=5)
+    assert [request.partition(b"\r\n\r\n")[2] for request in peer.requests] == bodies
+
+
+def test_a_host_that_is_given_is_kept(serve: Serve, transport: Transport) -> None:
+    """There is one Host, the caller's if it has one, under any spelling."""
+    peer = serve(answering(OK))
+    transport.send(prepare("GET", peer.url, {"hOST": "other.test"}), timeout=5)
+    assert peer.requests[0].lower().count(b"host: other.test") == peer.requests[0].lower().count(b"host:") == 1
+
+
+@pytest.mark.parametrize("headers", [{"Content-Length": "1"}, {"Content-Length": "3"}, {}])
+def test_the_length_is_the_bodys(serve: Serve, transport: Transport, headers: dict[str, str]) -> None:
+    """A wrong length would make a part of the body the next request, or wait for bytes that never come."""
+    request = prepare("POST", serve(answering(OK)).url, headers)
+    request.body = b"{}"
+    with pytest.raises(NothingSentError, match="malformed"):
+        transport.send(request, timeout=5)
+
+
+def test_a_body_is_bytes(serve: Serve, transport: Transport) -> None:
+    """Text has no one encoding, and a file can end early."""
+    request = prepare("POST", serve(answering(OK)).url, {"Content-Length": "2"})
+    request.body = "{}"
+    with pytest.raises(NothingSentError, match="malformed"):
+        transport.send(request, timeout=5)
+
+
+BAD_REQUESTS = {
+    "line break in a value": prepare("POST", "{url}", {"A": "b\r\nC: d"}, b""),
+    "folded value": prepare("POST", "{url}", {"A": "b\r\n c"}, b""),
+    "line break in a name": prepare("POST", "{url}", {"A\r\nC": "d"}, b""),
+    "value beyond latin-1": prepare("POST", "{url}", {"A": "\u20ac"}, b""),
+    "line break in the method": prepare("POST / HTTP/1.1\r\nA:", "{url}", {}, b""),
+    "line break in the path": prepare("POST", "{url}a\r\nb", {}, b""),
+    "blank in the path": prepare("POST", "{url}a b", {}, b""),
+    "path beyond ASCII": prepare("POST", "{url}\u00e4", {}, b""),
+    "fragment": prepare("POST", "{url}#a", {}, b""),
+    "user": prepare("POST", "http://user:secret@127.0.0.1/", {}, b""),
+    "port": prepare("POST", "http://127.0.0.1:65537/", {}, b""),
+    "scheme": prepare("POST", "file:///etc/passwd", {}, b""),
+    "no host": prepare("POST", "http:///a", {}, b""),
+    "empty label": prepare("POST", "http://a..b/", {}, b""),
+    "chunked": prepare("POST", "{url}", {"Transfer-Encoding": "chunked"}, b""),
+}
+
+
+@pytest.mark.parametrize("request_", BAD_REQUESTS.values(), ids=BAD_REQUESTS)
+def test_malformed_requests(serve: Serve, transport: Transport, request_: requests.PreparedRequest) -> None:
+    """What cannot be written as one HTTP request is refused before anything is sent."""
+    peer = serve(answering(OK))
+    request_.url = (request_.url or "").replace("{url}", peer.url)
+    with pytest.raises(NothingSentError, match="malformed"):
+        transport.send(request_, timeout=5)
+    assert peer.accepted == 0

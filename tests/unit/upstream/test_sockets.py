@@ -1,0 +1,187 @@
+"""Finding the peer, and being sure that it is the one."""
+
+import gc
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.upstream.sockets import HandshakeError, connect, secure, tls_context
+from app.upstream.transport import NoAnswerError, NothingSentError, Transport, prepare
+from tests.unit.upstream.certificates import Authority
+from tests.unit.upstream.peers import OK, Caller, Peer, answering
+
+Serve = Callable[..., Peer]
+TOTAL = 0.4
+
+
+def get(transport: Transport, url: str, **options: Any) -> bytes:  # noqa: ANN401  # send's
+    return transport.send(prepare("GET", url, {}), **{"timeout": 5, **options}).content
+
+
+def resolving(*ports: int) -> Transport:
+    """A transport for which every name has these ports of loopback as its addresses."""
+    where = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+    return Transport(lookup=lambda *_, **__: where)
+
+
+def test_names_are_looked_up(serve: Serve, transport: Transport) -> None:
+    """By the system's resolver, which here knows `localhost`."""
+    assert get(transport, f"http://localhost:{serve(answering(OK)).port}/") == b"ok"
+
+
+def test_every_address_is_tried(serve: Serve, closed_port: int, hole: int) -> None:
+    """An address that refuses, or swallows packets, leaves time for the next."""
+    with closing(resolving(closed_port, hole, serve(answering(OK)).port)) as transport:
+        assert get(transport, "http://chat.test/") == b"ok"
+
+
+def test_all_addresses_together_have_one_total(hole: int) -> None:
+    """A thousand addresses that swallow packets take no longer than one."""
+    with closing(resolving(*[hole] * 1000)) as transport, pytest.raises(NothingSentError, match="connect_timeout"):
+        get(transport, "http://chat.test/", timeout=TOTAL)
+
+
+def test_unknown_names() -> None:
+    """Nothing was sent to a name that nobody has."""
+
+    def lookup(*_: object, **__: object) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+    with closing(Transport(lookup=lookup)) as transport, pytest.raises(NothingSentError, match="dns"):
+        get(transport, "http://chat.test/")
+
+
+def test_a_resolver_that_hangs() -> None:
+    """The system's look-up knows no timeout; the total holds all the same."""
+    released = threading.Event()
+
+    def lookup(*_: object, **__: object) -> list[Any]:
+        released.wait(5)
+        return []
+
+    with closing(Transport(lookup=lookup)) as transport, pytest.raises(NothingSentError, match="dns"):
+        get(transport, "http://chat.test/", timeout=TOTAL)
+    released.set()
+
+
+def test_a_name_without_addresses() -> None:
+    """Nothing can be sent there."""
+    with closing(resolving()) as transport, pytest.raises(NothingSentError):
+        get(transport, "http://chat.test/")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A CA that only these tests believe."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def secured(peer: Peer) -> str:
+    return f"https://localhost:{peer.port}/"
+
+
+def test_tls(serve: Serve, transport: Transport, authority: Authority) -> None:
+    """A peer with a certificate of the given bundle is spoken to, and its connection used again."""
+    peer = serve(answering(OK, OK), context=authority.context("localhost"))
+    assert [get(transport, secured(peer), verify=authority.bundle) for _ in range(2)] == [b"ok", b"ok"]
+    assert peer.accepted == 1
+
+
+def test_trust_is_not_lent(serve: Serve, transport: Transport, authority: Authority) -> None:
+    """A connection that one bundle vouched for is not used for a caller that believes another."""
+    peer = serve(answering(OK), context=authority.context("localhost"))
+    get(transport, secured(peer), verify=authority.bundle)
+    with pytest.raises(NothingSentError, match="tls"):
+        get(transport, secured(peer))
+
+
+def test_certificates_of_strangers(serve: Serve, transport: Transport, authority: Authority) -> None:
+    """The default trust store knows nothing of our authority."""
+    peer = serve(answering(OK), context=authority.context("localhost"))
+    with pytest.raises(NothingSentError, match="tls"):
+        get(transport, secured(peer))
+    assert peer.requests == []
+
+
+def test_certificates_of_others(serve: Serve, transport: Transport, authority: Authority) -> None:
+    """A good certificate for another host is a bad one."""
+    peer = serve(answering(OK), context=authority.context("other.test"))
+    with pytest.raises(NothingSentError, match="tls"):
+        get(transport, secured(peer), verify=authority.bundle)
+    assert peer.requests == []
+
+
+def test_old_versions_of_tls(serve: Serve, transport: Transport, authority: Authority) -> None:
+    """TLS 1.1 is not spoken (RFC 8996)."""
+    context = authority.context("localhost")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises(NothingSentError, match="tls"):
+        get(transport, secured(serve(answering(OK), context=context)), verify=authority.bundle)
+
+
+@pytest.mark.parametrize("script", [Caller.wait, Caller.close, answering(OK)], ids=["hangs", "ends", "is no TLS"])
+def test_handshakes_that_fail(
+    serve: Serve, transport: Transport, authority: Authority, script: Callable[[Caller], None]
+) -> None:
+    """Without a session no byte of the request goes out."""
+    with pytest.raises(NothingSentError, match="tls"):
+        get(transport, secured(serve(script)), verify=authority.bundle, timeout=TOTAL)
+
+
+@pytest.mark.parametrize("end", [Caller.reset, Caller.close])
+def test_peers_that_go_before_the_handshake(
+    serve: Serve, authority: Authority, end: Callable[[Caller], None]
+) -> None:
+    """The socket is closed, and nothing plain is left to write to."""
+    connected = threading.Event()
+
+    def script(caller: Caller) -> None:
+        connected.wait(5)
+        end(caller)
+
+    sock = connect("127.0.0.1", serve(script).port, time.monotonic() + 5, socket.getaddrinfo)
+    connected.set()
+    select.select([sock], [], [], 5)
+    with pytest.raises(HandshakeError):
+        secure(sock, tls_context(authority.bundle), "localhost", time.monotonic() + 5)
+    assert sock.fileno() == -1
+    gc.collect()  # an open socket would be an unraisable ResourceWarning, and so an error
+
+
+def test_bundles_that_cannot_be_read(serve: Serve, transport: Transport, tmp_path: Path) -> None:
+    """A missing bundle is not the default trust store."""
+    with pytest.raises(NothingSentError, match="tls"):
+        get(transport, secured(serve(answering(OK))), verify=str(tmp_path / "missing.pem"))
+
+
+def test_a_drip_under_tls(serve: Serve, transport: Transport, authority: Authority) -> None:
+    """The total holds for records as for segments."""
+
+    def script(caller: Caller) -> None:
+        caller.request()
+        caller.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: " + b"b" * 150 + b"\r\n\r\n")
+
+    peer = serve(script, context=authority.context("localhost"))
+    with pytest.raises(NoAnswerError, match="deadline"):
+        get(transport, secured(peer), verify=authority.bundle, timeout=TOTAL)
+
+
+def test_an_end_that_tls_does_not_announce(serve: Serve, transport: Transport, authority: Authority) -> None:
+    """Anybody on the way can end the stream below TLS: a body that ends with it is cut (RFC 9112, 9.8)."""
+
+    def script(caller: Caller) -> None:
+        caller.answer(b"HTTP/1.1 200 OK\r\n\r\nhello")
+
+    peer = serve(script, context=authority.context("localhost"))
+    with pytest.raises(NoAnswerError, match="cut"):
+        get(transport, secured(peer), verify=authority.bundle)

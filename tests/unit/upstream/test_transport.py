@@ -1,0 +1,99 @@
+"""One request, one answer, and nothing of what `requests` would add."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from app.upstream.transport import NoAnswerError, NothingSentError, Transport, prepare
+from tests.unit.upstream.peers import OK, Caller, Peer, answering
+
+Serve = Callable[..., Peer]
+
+
+def post(transport: Transport, url: str) -> requests.Response:
+    return transport.send(prepare("POST", url, {}, b"{}"), timeout=5)
+
+
+def test_a_redirect_is_an_answer(serve: Serve, transport: Transport) -> None:
+    """It is returned, and nobody is asked at the place that it names."""
+    elsewhere = serve(answering(OK))
+    moved = f"HTTP/1.1 307 Go\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n"
+    assert post(transport, serve(answering(moved.encode())).url).status_code == 307
+    assert elsewhere.accepted == 0
+
+
+def test_nothing_is_decoded(serve: Serve, transport: Transport) -> None:
+    """A compressed body is handed over as it came: it cannot grow."""
+    packed = gzip.compress(b"x" * 1_000_000)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+    assert post(transport, serve(answering(head.encode() + packed)).url).content == packed
+
+
+def test_the_answer_is_complete(serve: Serve, transport: Transport) -> None:
+    """Everything of a Response can be used after the peer has gone."""
+
+    def script(caller: Caller) -> None:
+        caller.answer(b"HTTP/1.1 404 Away\r\nX-A: b\r\nContent-Length: 8\r\n\r\n" + b'{"a": 1}')
+
+    peer = serve(script)
+    request = prepare("POST", peer.url, {}, b"")
+    response = transport.send(request, timeout=5)
+    seen = (response.status_code, response.reason, response.headers["x-a"], response.json(), response.url)
+    assert seen == (404, "Not Found", "b", {"a": 1}, peer.url)
+    assert response.request is request
+    assert list(response.iter_content(4)) == [b'{"a"', b": 1}"]
+
+
+@pytest.fixture
+def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closed_port: int) -> None:
+    """An environment that tells requests to use a proxy and a password."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
+@pytest.mark.usefixtures("surroundings")
+def test_the_environment_is_not_obeyed(serve: Serve, transport: Transport) -> None:
+    """Neither proxies nor .netrc, whose password would go to whoever answers."""
+    peer = serve(answering(OK))
+    assert post(transport, peer.url).status_code == 200
+    assert b"authorization" not in peer.requests[0].lower()
+
+
+def test_cookies_are_not_kept(serve: Serve, transport: Transport) -> None:
+    """One caller's cookie never goes out with another caller's request."""
+    peer = serve(answering(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n", OK))
+    post(transport, peer.url)
+    post(transport, peer.url)
+    assert b"cookie" not in peer.requests[1].lower()
+
+
+def test_it_can_be_mounted(serve: Serve, transport: Transport) -> None:
+    """A Session works on it, its default timeout included, and closes it."""
+    with requests.Session() as session:
+        session.mount("http://", transport)
+        response = session.post(serve(answering(OK)).url, json={"a": "\u00e4"})
+    assert (response.status_code, response.content, response.cookies.get_dict()) == (200, b"ok", {})
+
+
+@pytest.mark.parametrize(
+    "options", [{"verify": False}, {"verify": ""}, {"verify": None}, {"cert": "a.pem"}, {"timeout": (1, 2)}]
+)
+def test_what_is_not_supported_is_refused(transport: Transport, options: dict[str, Any]) -> None:
+    """An option that would not be kept is an error of the program, not of the network."""
+    with pytest.raises(ValueError, match=r"timeout|certificates"):
+        transport.send(prepare("GET", "https://127.0.0.1/", {}), **options)
+
+
+@pytest.mark.parametrize("kind", [NothingSentError, NoAnswerError])
+def test_failures_are_requests_failures(kind: type[requests.RequestException]) -> None:
+    """Code that knows `requests` alone handles them; only what was surely not sent is a ConnectionError."""
+    assert issubclass(kind, requests.RequestException)
+    assert issubclass(kind, requests.ConnectionError) is (kind is NothingSentError)
