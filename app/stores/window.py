@@ -1,0 +1,52 @@
+"""One window as one text: its latest admissions, each 16 digits of microseconds since the epoch, oldest first.
+
+Fixed width makes the same record cheap in SQL, in Lua and in Python: the limit-th latest admission is a slice
+from the end, and comparing two stamps as text compares their times. A limit that is lowered or raised between
+two deployments needs no migration, because only the end of the text is ever looked at.
+"""
+
+from bisect import bisect_right
+
+from app.stores import Decision
+
+WIDTH = 16
+SECOND = 1_000_000
+
+
+def admit(stamps: str, now: int, limit: int, window: int) -> tuple[bool, str]:
+    """Whether a hit at `now` is admitted to a record, and the record after it; `now` and `window` in microseconds.
+
+    This is the meaning of the SQL and the Lua, which do the same where the record lives. A clock that stepped
+    back leaves stamps in the future: the record is forgotten when its newest is more than a window ahead,
+    and otherwise counts on from its newest, so that stamps never run backwards.
+    """
+    length = limit * WIDTH
+    newest = int(stamps[-WIDTH:] or 0)
+    if newest > now + window:
+        stamps, newest = "", 0
+    admitted = len(stamps) < length or int(stamps[-length:][:WIDTH]) <= now - window
+    if not admitted:
+        return False, stamps
+    return True, f"{stamps}{max(now, newest):0{WIDTH}d}"[-length:]
+
+
+def decide(*, admitted: bool, now: int, stamps: str, limit: int, window: int) -> Decision:
+    """What the caller of a hit is told, from the record after it; `now` and `window` in microseconds.
+
+    `reset_at` is when the oldest admission that counts leaves the window, rounded up to a second.
+    """
+    counted = stamps[-limit * WIDTH :]
+    known = len(counted) // WIDTH
+    left_the_window = bisect_right(
+        range(known), f"{now - window:0{WIDTH}d}", key=lambda i: counted[i * WIDTH : (i + 1) * WIDTH]
+    )
+    oldest = int(counted[left_the_window * WIDTH :][:WIDTH] or now)
+    inside = known - left_the_window
+    wait = oldest + window - now if inside == limit else 0
+    return Decision(
+        admitted=admitted,
+        limit=limit,
+        remaining=limit - inside,
+        reset_at=-((oldest + window) // -SECOND),
+        retry_after=max(1, -(wait // -SECOND)),
+    )

@@ -1,0 +1,41 @@
+"""A shared store that a test can lose, and the threads that look for it."""
+
+import threading
+
+from app.stores import Decision, StoreLostError
+from app.stores.memory import MemoryStore
+
+SOON = 0.02
+NEVER = 3600.0
+
+
+class Shared(MemoryStore):
+    """A shared store that is lost when the test says so, and counts who asks it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = False
+        self.asked = 0
+        self.probed = 0
+        self.all_here = threading.Barrier(1)
+
+    def hit(self, key: str, limit: int, window: int) -> Decision:
+        """As the real one, once all that the test waits for are here."""
+        self.asked += 1
+        self.all_here.wait()
+        self._refuse_if_lost()
+        return super().hit(key, limit, window)
+
+    def probe(self) -> None:
+        """As the real one."""
+        self.probed += 1
+        self._refuse_if_lost()
+
+    def _refuse_if_lost(self) -> None:
+        if self.lost:
+            raise StoreLostError("out of reach")
+
+
+def probers() -> list[threading.Thread]:
+    """The threads that ask a lost store in this process."""
+    return [thread for thread in threading.enumerate() if thread.name == "store-probe"]

@@ -1,0 +1,176 @@
+"""What only a server promises: when it hangs, dies, comes back, forgets or refuses."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from app.stores import StoreLostError
+from app.stores.opening import open_store
+from app.stores.redis import RedisStore, clients
+from app.stores.redis.scripts import WINDOW_PREFIX
+from tests.unit.stores.servers import Server, tell
+
+pytestmark = pytest.mark.enable_socket
+
+LONG = 2.0
+
+
+@pytest.fixture(params=["tcp", "socket"])
+def store(request: pytest.FixtureRequest, own_valkey: Server) -> Iterator[RedisStore]:
+    """A store on a server of its own."""
+    url = f"redis://{own_valkey.address}" if request.param == "tcp" else f"redis+unix://{own_valkey.socket}"
+    opened = open_store(url)
+    assert isinstance(opened, RedisStore)
+    yield opened
+    opened.close()
+
+
+def lost(store: RedisStore) -> str:
+    """The word with which the store is lost; soon, or the test fails."""
+    began = time.monotonic()
+    with pytest.raises(StoreLostError) as caught:
+        store.hit("a", 30, 60)
+    assert time.monotonic() - began < LONG
+    return str(caught.value)
+
+
+def test_constructing_connects_to_nothing() -> None:
+    """A store may be made before its server runs, and before a fork."""
+    open_store("redis://127.0.0.1:1")
+    open_store("redis+sentinel://127.0.0.1:1/main")
+    open_store("redis+cluster://127.0.0.1:1")
+
+
+def test_a_connection_says_nothing_but_hits(store: RedisStore, own_valkey: Server) -> None:
+    """A hit is one round trip; the first of all is one more, because the server does not know the script."""
+    tell(own_valkey, "CONFIG RESETSTAT")
+    for _ in range(10):
+        store.hit("a", 30, 60)
+    said = str(tell(own_valkey, "INFO commandstats"))
+
+    assert "cmdstat_evalsha:calls=10," in said
+    assert "cmdstat_eval:calls=1," in said
+    assert [
+        word for word in ("hello", "client", "ping", "script", "command", "auth") if f"cmdstat_{word}" in said
+    ] == []
+
+
+def test_a_hung_server_is_a_lost_store(store: RedisStore, own_valkey: Server) -> None:
+    """Neither an open connection nor a new one waits long for a server that is stopped; there is no second try."""
+    store.hit("a", 30, 60)
+    tell(own_valkey, "CONFIG RESETSTAT")
+    own_valkey.pause()
+    on_an_open_connection = lost(store)
+    on_a_new_connection = lost(store)
+    own_valkey.resume()
+    calls = re.findall(r"cmdstat_evalsha:calls=(\d+)", str(tell(own_valkey, "INFO commandstats")))
+
+    assert [on_an_open_connection, on_a_new_connection] == ["no answer in time"] * 2
+    assert calls in (["1"], ["2"])
+    store.probe()
+    assert store.hit("b", 30, 60).remaining == 29
+
+
+def test_hits_wait_for_a_hung_server_side_by_side(store: RedisStore, own_valkey: Server) -> None:
+    """20 threads are not made to wait one after the other."""
+    own_valkey.pause()
+    words: list[str] = []
+    threads = [threading.Thread(target=lambda: words.append(lost(store))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    own_valkey.resume()
+
+    assert words == ["no answer in time"] * 20
+
+
+def test_a_killed_server_is_a_lost_store_until_it_is_back(store: RedisStore, own_valkey: Server) -> None:
+    """After a restart no dead connection and no forgotten script stands in the way of the first hit."""
+    store.hit("a", 30, 60)
+    own_valkey.kill()
+    word = lost(store)
+    own_valkey.start()
+
+    assert word == "unreachable"
+    assert store.hit("a", 30, 60).remaining == 29
+
+
+def test_a_restart_between_two_hits_is_not_noticed(store: RedisStore, own_valkey: Server) -> None:
+    """Connections that died while idle are replaced."""
+    store.hit("a", 30, 60)
+    own_valkey.kill()
+    own_valkey.start()
+
+    assert store.hit("a", 30, 60).remaining == 29
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        pytest.param(("CONFIG", "SET", "maxmemory", "1"), "memory full", id="full"),
+        pytest.param(("REPLICAOF", "127.0.0.1", "1"), "read-only", id="a replica"),
+        pytest.param(("CONFIG", "SET", "requirepass", "secret"), "refused", id="wants a password"),
+    ],
+)
+def test_a_server_that_refuses_is_a_lost_store(
+    store: RedisStore, own_valkey: Server, command: tuple[str, ...], word: str
+) -> None:
+    """What a server that answers cannot do is the same to a hit as no answer; `probe` sees it too."""
+    tell(own_valkey, *command)
+
+    assert lost(store).startswith(word)
+    with pytest.raises(StoreLostError, match=f"^{word}"):
+        store.probe()
+
+
+def test_a_value_of_another_kind_is_a_lost_store(store: RedisStore, own_valkey: Server) -> None:
+    """Whoever shares the server and takes our name does not get a 500 out of us."""
+    tell(own_valkey, "RPUSH", f"{WINDOW_PREFIX}a", "x")
+
+    assert lost(store) == "refused"
+
+
+def test_a_wrong_password_is_told_without_repeating_it(own_valkey: Server) -> None:
+    """The word is ours."""
+    store = open_store(f"redis://user:hunter2@{own_valkey.address}")
+    with pytest.raises(StoreLostError, match=r"^refused the credential$"):
+        store.hit("a", 30, 60)
+    store.close()
+
+
+def test_a_database_and_a_password_are_used(own_valkey: Server) -> None:
+    """The URL's credential and number of the database are those of the connection."""
+    tell(own_valkey, "CONFIG", "SET", "requirepass", "a/b@c")
+    store = open_store(f"redis://:a%2Fb%40c@{own_valkey.address}/3")
+    store.hit("a", 30, 60)
+    store.close()
+    with redis.Redis(port=own_valkey.port, password="a/b@c", db=3) as client:
+        kept = client.keys("*")
+
+    assert kept == [f"{WINDOW_PREFIX}a".encode()]
+
+
+def test_a_key_goes_when_its_window_is_over(store: RedisStore, own_valkey: Server) -> None:
+    """The server forgets a user one window after the last admission."""
+    store.hit("a", 30, 60)
+    left = tell(own_valkey, "PTTL", f"{WINDOW_PREFIX}a")
+
+    assert isinstance(left, int)
+    assert 0 < left <= 60_000
+
+
+def test_every_error_of_the_library_is_known() -> None:
+    """Whatever redis-py raises of its own is a lost store, not a 500; a new release may add to its tree."""
+    unknown = [
+        error.__name__
+        for error in vars(redis.exceptions).values()
+        if isinstance(error, type) and issubclass(error, Exception) and not issubclass(error, clients.LOST)
+    ]
+
+    # A lock of the pool that a fork left held: pools are made after a fork. A policy of pipelines: there are none.
+    assert sorted(unknown) == ["ChildDeadlockedError", "IncorrectPolicyType"]

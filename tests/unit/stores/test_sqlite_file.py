@@ -1,0 +1,153 @@
+"""The file itself: who can read it, and what happens when somebody else touches it."""
+
+import fcntl
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.stores import StoreLostError
+from app.stores.sqlite import SqliteStore
+from tests.unit.stores.databases import rows
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "var" / "limits" / "state.sqlite3"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore(str(path))
+    yield opened
+    opened.close()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_constructing_touches_nothing(store: SqliteStore, path: Path) -> None:
+    """No file, folder or connection is made before the first hit, so a store may be made before a fork."""
+    store.close()
+
+    assert list(path.parents[2].iterdir()) == []
+
+
+def test_only_the_owner_can_read_the_file(store: SqliteStore, path: Path) -> None:
+    """The file and what SQLite puts beside it are 0600, the folders made for them 0700, whatever the umask."""
+    before = os.umask(0)
+    try:
+        store.hit("a", 30, 60)
+    finally:
+        os.umask(before)
+
+    assert {name.name: oct(mode(name)) for name in path.parent.iterdir()} == {
+        "state.sqlite3": "0o600",
+        "state.sqlite3-wal": "0o600",
+        "state.sqlite3-shm": "0o600",
+    }
+    assert [oct(mode(path.parent)), oct(mode(path.parent.parent))] == ["0o700", "0o700"]
+
+
+def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that changes its folder later goes on with the same file."""
+    monkeypatch.chdir(tmp_path)
+    store = SqliteStore("state.sqlite3")
+    monkeypatch.chdir("/")
+    store.hit("a", 30, 60)
+    store.close()
+
+    assert (tmp_path / "state.sqlite3").exists()
+
+
+def test_a_file_that_is_no_database_is_a_lost_store(store: SqliteStore, path: Path) -> None:
+    """It is left as it is: an operator decides about it."""
+    path.parent.mkdir(parents=True)
+    path.write_text("not a database " * 100)
+
+    with pytest.raises(StoreLostError, match=r"^damaged$"):
+        store.hit("a", 30, 60)
+    assert path.read_text().startswith("not a database")
+
+
+def test_a_place_where_no_file_can_be_is_a_lost_store(tmp_path: Path) -> None:
+    """An error of the system is a lost store like one of SQLite."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreLostError, match=r"^cannot be opened$"):
+        SqliteStore(str(tmp_path / "file" / "state.sqlite3")).hit("a", 30, 60)
+
+
+def test_a_deleted_file_is_made_again(store: SqliteStore, path: Path) -> None:
+    """The next hit starts afresh, in a file that all processes see, instead of going on in one that is gone."""
+    store.hit("a", 30, 60)
+    for name in path.parent.iterdir():
+        name.unlink()
+
+    assert store.hit("a", 30, 60).remaining == 29
+    assert rows(path) == 1
+
+
+def test_a_file_that_is_deleted_alone_is_made_again(store: SqliteStore, path: Path) -> None:
+    """What its log still holds does not come back into the new file."""
+    for number in range(100):
+        store.hit(f"user:{number}", 30, 60)
+    path.unlink()
+
+    assert store.hit("a", 30, 60).remaining == 29
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert rows(path) == 1
+
+
+def test_a_replaced_file_is_taken_up(store: SqliteStore, path: Path, tmp_path: Path) -> None:
+    """After another database took the name, its windows count."""
+    other = SqliteStore(str(tmp_path / "other"))
+    other.hit("a", 30, 60)
+    other.hit("a", 30, 60)
+    other.close()
+    store.hit("a", 30, 60)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink()
+    (tmp_path / "other").replace(path)
+
+    assert store.hit("a", 30, 60).remaining == 27
+
+
+def test_an_empty_file_is_taken_up(store: SqliteStore, path: Path) -> None:
+    """A file that an operator made beforehand, with the mode it should have, gets its schema."""
+    path.parent.mkdir(parents=True)
+    path.touch(mode=0o640)
+
+    assert store.hit("a", 30, 60).remaining == 29
+    assert oct(mode(path)) == "0o640"
+
+
+def test_the_file_of_a_newer_release_is_used(store: SqliteStore, path: Path) -> None:
+    """Schema steps only add, so that a deployment can be rolled back."""
+    store.hit("a", 30, 60)
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+    assert store.hit("a", 30, 60).remaining == 28
+
+
+def test_nobody_waits_long_to_make_the_file(store: SqliteStore, path: Path) -> None:
+    """A process that hangs while it makes a file holds up nobody else."""
+    path.parent.mkdir(parents=True)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(StoreLostError, match=r"^cannot be opened$"):
+            store.hit("a", 30, 60)
+    finally:
+        os.close(descriptor)
+
+    assert store.hit("a", 30, 60).remaining == 29
+    assert [name.name for name in path.parent.glob("*.new")] == []
