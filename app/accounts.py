@@ -58,15 +58,22 @@ class Accounts:
 
     def _remembered(self, user: User) -> tuple[Account, ...] | None:
         with self._lock:
-            kept = self._known.get(user)
-            if kept is None or kept[0] <= self._clock():
-                return None
-            self._known.move_to_end(user)
-            return kept[1]
+            return self._believed(user)
+
+    def _believed(self, user: User) -> tuple[Account, ...] | None:
+        kept = self._known.get(user)
+        if kept is None or kept[0] <= self._clock():
+            return None
+        self._known.move_to_end(user)
+        return kept[1]
 
     def _ask_once(self, user: User, correlation: Correlation) -> tuple[Account, ...]:
         """The answer to this user's question, put by the first and shared with those who come meanwhile."""
         with self._lock:
+            # The answer may have come since this thread looked.
+            accounts = self._believed(user)
+            if accounts is not None:
+                return accounts
             question = self._asked.get(user)
             first = question is None
             if question is None:
@@ -120,9 +127,15 @@ def _segment(text: str) -> str:
 def _read(body: bytes) -> tuple[Account, ...]:
     """The accounts in the service's answer; raises AccountServiceUnavailableError for anything else."""
     try:
-        return tuple(_account(entry) for entry in json.loads(body.decode())["accounts"])
+        return tuple(map(_account, _entries(json.loads(body.decode())["accounts"])))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise AccountServiceUnavailableError from error
+
+
+def _entries(accounts: object) -> list[dict[str, Any]]:
+    if not isinstance(accounts, list):
+        raise TypeError
+    return accounts
 
 
 def _account(entry: dict[str, Any]) -> Account:

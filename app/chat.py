@@ -2,7 +2,7 @@
 
 import json
 import logging
-from typing import Any
+from typing import Any, NoReturn
 
 import requests
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
@@ -35,6 +35,14 @@ _REFUSALS: dict[int, type[ServiceError]] = {
     422: MessageRejectedError,
 }
 _LONGEST_WAIT = 60
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+# Python's own reader takes NaN and infinities, which are not JSON.
+_JSON = json.JSONDecoder(parse_constant=_no_json)
 
 
 class _JsonBoolean(fields.Boolean):
@@ -106,7 +114,7 @@ class ChatService:
     def _sent(self, response: requests.Response, conversation_id: str) -> dict[str, Any]:
         """The message, if the answer is complete, valid, and about the right conversation."""
         try:
-            message: dict[str, Any] = self._sent_message.load(json.loads(response.content.decode()))
+            message: dict[str, Any] = self._sent_message.load(_JSON.decode(response.content.decode()))
         except (ValueError, RecursionError, ValidationError) as error:
             raise SendOutcomeUnknownError from error
         if message["conversation_id"].lower() != conversation_id:
@@ -128,5 +136,5 @@ def _refusal(response: requests.Response) -> ServiceError:
 
 def _wait(retry_after: str) -> int:
     """The chat service's Retry-After in seconds, between 1 and 60; dates and nonsense count as 1."""
-    seconds = int(retry_after[:4]) if retry_after.isascii() and retry_after.isdigit() else 1
+    seconds = int(retry_after.lstrip("0")[:4] or 1) if retry_after.isascii() and retry_after.isdigit() else 1
     return min(max(seconds, 1), _LONGEST_WAIT)

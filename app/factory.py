@@ -1,5 +1,6 @@
 """The composition root: settings → services → web → routes. Nothing else wires anything."""
 
+import logging
 import logging.config
 import os
 
@@ -10,6 +11,7 @@ from app.accounts import Accounts
 from app.chat import ChatService
 from app.stores import Store
 from app.stores.failover import FailoverStore
+from app.stores.memory import MemoryStore
 from app.stores.opening import open_store
 from app.tokens.keys import FixedKeys
 from app.tokens.verifier import TokenVerifier
@@ -20,7 +22,9 @@ from app.upstream.transport import Transport
 from app.web import health, logs, rendering, services
 from app.web.limits import Limits
 from config.logs import dictionary
-from config.settings import Settings, load
+from config.settings import Settings, SettingsError, load
+
+logger = logging.getLogger(__name__)
 
 
 def create_app(
@@ -38,7 +42,7 @@ def create_app(
     app.url_map.merge_slashes = False
     rendering.install(app)
     logs.install(app)
-    shared = store or FailoverStore(open_store(settings.store_url), processes=settings.web_concurrency)
+    shared = store or _store(settings)
     services.install(app.extensions, _services(settings, Limits(app, shared, settings.rate_limit), transport))
     for blueprint in (health.blueprint, *routes.BLUEPRINTS):
         app.register_blueprint(blueprint)
@@ -55,6 +59,16 @@ def _services(settings: Settings, limits: Limits, transport: Sender | None) -> s
         chat=ChatService(_chat_service(settings, sender), slots),
         largest_body=settings.max_body_bytes,
     )
+
+
+def _store(settings: Settings) -> Store:
+    try:
+        opened = open_store(settings.store_url)
+    except ValueError as error:
+        raise SettingsError(f"The service cannot start; this setting is wrong:\n  STORE_URL: {error}") from None
+    if isinstance(opened, MemoryStore):
+        logger.warning("limits are kept in the memory of this process only")
+    return FailoverStore(opened, processes=settings.web_concurrency)
 
 
 def _tokens(settings: Settings) -> TokenVerifier:

@@ -9,8 +9,8 @@ from config.settings import Settings
 _HEAD = """\
 # Settings
 
-Read from the environment at start. An empty variable counts as not set. A wrong one stops the start with one message
-that names all that is wrong, without a value. Every secret can be given as NAME_FILE, the path of a file.
+Read from the environment at start. An empty variable counts as not set. A wrong one stops the start with one
+message that names all that is wrong, without a value. Every secret can be given as NAME_FILE, the path of a file.
 
 | name | default | |
 |---|---|---|"""

@@ -14,6 +14,11 @@ from limits import parse_many
 _SYMMETRIC = frozenset({"HS256", "HS384", "HS512"})
 _ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 _NETWORK_STORES = frozenset({"redis", "rediss", "redis+sentinel", "redis+cluster", "redis+unix"})
+_URL = re.compile(
+    r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
+)
+_ADDRESS = re.compile(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(?P<port>[0-9]{1,5})")
+_LARGEST_PORT = 65535
 _KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL")
 _SECRET_BYTES = 32
 _RSA_BITS = 2048
@@ -28,11 +33,11 @@ def algorithms(names: tuple[str, ...]) -> None:
 
 def url(value: str) -> None:
     """An absolute http or https URL without user, query or fragment."""
-    parts = _split(value)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("Not an http:// or https:// URL.")
-    if parts.username or parts.password or parts.query or parts.fragment or not value.isascii():
-        raise ValueError("Plain ASCII with host and path only: no user, password, query or fragment.")
+    found = _URL.fullmatch(value)
+    if not found or int(found["port"] or 0) > _LARGEST_PORT:
+        raise ValueError(
+            "An http:// or https:// URL of host, port and path: no user, password, query or fragment."
+        )
 
 
 def store_url(value: str) -> None:
@@ -86,7 +91,8 @@ def threads(value: int) -> None:
 
 def address(value: str) -> None:
     """HOST:PORT, or unix:PATH."""
-    if not re.fullmatch(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):\d{1,5}", value):
+    found = _ADDRESS.fullmatch(value)
+    if not found or int(found["port"] or 0) > _LARGEST_PORT:
         raise ValueError("HOST:PORT or unix:PATH.")
 
 
@@ -121,10 +127,14 @@ def keys(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _unfit(values: Mapping[str, Any], *, symmetric: bool) -> Iterator[tuple[str, str]]:
     for name in ("JWT_SECRET", "JWT_PREVIOUS_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_PREVIOUS_PUBLIC_KEY_FILE"):
         value = values[_field(name)]
-        if value and name.endswith("SECRET") == symmetric:
+        if not value:
+            continue
+        if name.endswith("SECRET") != symmetric:
+            sentence = None if name in _KEYS else "Not used with these algorithms."
+        else:
             sentence = _bad_secret(value) if symmetric else _bad_public_key(value, values["jwt_algorithms"])
-            if sentence:
-                yield name, sentence
+        if sentence:
+            yield name, sentence
 
 
 def _bad_secret(value: str) -> str | None:

@@ -12,7 +12,8 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 class JsonFormatter(logging.Formatter):
     """Time (UTC, RFC 3339), level, logger, event, and whatever was given as `extra`.
 
-    Of an exception only the class is told: its text may hold what a log must not.
+    Of an exception, and of whatever JSON does not know, only the class is told: its text may hold what a log
+    must not.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -26,7 +27,7 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _OWN}
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
-        return json.dumps(line, default=str)
+        return json.dumps(line, default=lambda value: type(value).__name__)
 
 
 def dictionary(level: str, *names: str) -> dict[str, Any]:

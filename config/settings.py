@@ -142,6 +142,9 @@ def _with_files(environ: Mapping[str, str], problems: dict[str, list[str]]) -> d
     given = {name: value for name, value in environ.items() if value}
     for row in fields(Settings):
         name = row.name.upper()
+        if not given.get(name, "").isprintable() and _undecodable(given[name]):
+            problems.setdefault(name, []).append("Not text in UTF-8.")
+            del given[name]
         path = given.get(f"{name}_FILE")
         if not (row.metadata["from_file"] and path):
             continue
@@ -152,6 +155,11 @@ def _with_files(environ: Mapping[str, str], problems: dict[str, list[str]]) -> d
         except (OSError, ValueError):
             problems.setdefault(f"{name}_FILE", []).append("Not a readable text file.")
     return given
+
+
+def _undecodable(value: str) -> bool:
+    """Whether the variable had bytes that are not UTF-8; Python keeps those as lone surrogates (PEP 383)."""
+    return any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _read(reader: _Reader, row: "Field[Any]", problems: dict[str, list[str]]) -> Any:  # noqa: ANN401 - of the row's type

@@ -33,4 +33,3 @@ def _log(response: Response) -> Response:
         },
     )
     return response
-

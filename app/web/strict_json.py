@@ -36,16 +36,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    if len(text) > _LONGEST_NUMBER:
-        raise ValueError("number too long")
+    _check_length(text)
     return int(text)
 
 
 def _real(text: str) -> float:
+    _check_length(text)
     number = float(text)
-    if len(text) > _LONGEST_NUMBER or not math.isfinite(number):
-        raise ValueError("number too long or too large")
+    if not math.isfinite(number):
+        raise ValueError("number too large")
     return number
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _LONGEST_NUMBER and sum(map(str.isdigit, text)) > _LONGEST_NUMBER:
+        raise ValueError("number too long")
 
 
 def _constant(_: str) -> NoReturn:
