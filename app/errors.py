@@ -7,14 +7,17 @@ ServiceError
 │   ├── NoAccountError                 the user has no account in the company
 │   ├── InvalidCompanyIdError
 │   ├── InvalidConversationIdError
-│   └── MessageRejectedError           the chat service refuses this message
+│   ├── MessageRejectedError           the chat service refuses this message
+│   ├── IdempotencyKeyInvalidError     the key is not written as a key
+│   └── IdempotencyKeyReusedError      the key was given with another message
 ├── UnauthorizedError                  401  get a valid token
 ├── ForbiddenError                     403  ask for the permission
 ├── NotFoundError                      404
 ├── MethodNotAllowedError              405
 ├── TooManyRequestsError               429  wait for Retry-After, then repeat
 │   ├── RateLimitExceededError
-│   └── ChatServiceBusyError
+│   ├── ChatServiceBusyError
+│   └── IdempotencyInProgressError     the first send under the key is not over
 └── ServerError                        500
     ├── InternalError                  a fault of ours
     ├── AuthUnavailableError           no key has been loaded yet
@@ -22,6 +25,7 @@ ServiceError
     ├── AccountServiceUnavailableError
     ├── ChatServiceUnavailableError    not sent: repeat it
     ├── ChatServiceAuthError           not sent: our credential is refused
+    ├── IdempotencyUnavailableError    not sent: keys cannot be kept
     └── SendOutcomeUnknownError        maybe sent: look before you repeat
 
 Sentences are ours. Nothing that another service, a library or a token said goes into them.
@@ -99,6 +103,20 @@ class MessageRejectedError(BadRequestError):
     sentence = "The chat service does not accept this message; change it before you send it again."
 
 
+class IdempotencyKeyInvalidError(BadRequestError):
+    """The Idempotency-Key is not one value of 1 to 255 characters of its alphabet."""
+
+    code = "IDEMPOTENCY_KEY_INVALID"
+    sentence = "Idempotency-Key takes one value of 1 to 255 characters: letters, digits and . _ : -"
+
+
+class IdempotencyKeyReusedError(BadRequestError):
+    """The Idempotency-Key is known with another conversation or message."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    sentence = "This Idempotency-Key was used for another message; nothing was sent, take a new key."
+
+
 class UnauthorizedError(ServiceError):
     """There is no token, or something is wrong with it; the answer does not say what (RFC 6750 section 3.1)."""
 
@@ -159,6 +177,12 @@ class ChatServiceBusyError(TooManyRequestsError):
     code = "CHAT_SERVICE_BUSY"
 
 
+class IdempotencyInProgressError(TooManyRequestsError):
+    """The first request with this Idempotency-Key is still under way."""
+
+    code = "IDEMPOTENCY_IN_PROGRESS"
+
+
 class ServerError(ServiceError):
     """Something behind the API failed; the caller's request was in order."""
 
@@ -210,6 +234,14 @@ class ChatServiceAuthError(ServerError):
     code = "CHAT_SERVICE_AUTH"
     sentence = "The chat service refused this service's credential; nothing was sent."
     retry_after = 60
+
+
+class IdempotencyUnavailableError(ServerError):
+    """The store is lost, so an Idempotency-Key cannot be honoured; without a key, sends go on."""
+
+    code = "IDEMPOTENCY_UNAVAILABLE"
+    sentence = "Idempotency-Key cannot be honoured at the moment; nothing was sent, please try again later."
+    retry_after = 2
 
 
 class SendOutcomeUnknownError(ServerError):

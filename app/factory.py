@@ -9,6 +9,7 @@ from flask import Flask
 from app import routes
 from app.accounts import Accounts
 from app.chat import ChatService
+from app.idempotency import Idempotency
 from app.stores import Store
 from app.stores.failover import FailoverStore
 from app.stores.memory import MemoryStore
@@ -25,6 +26,9 @@ from config.logs import dictionary
 from config.settings import Settings, SettingsError, load
 
 logger = logging.getLogger(__name__)
+
+# A send is over and recorded this many seconds after its deadline at the latest, or its worker is dead.
+_SLACK = 5.0
 
 
 def create_app(
@@ -43,13 +47,14 @@ def create_app(
     rendering.install(app)
     logs.install(app)
     shared = store or _store(settings)
-    services.install(app.extensions, _services(settings, Limits(app, shared, settings.rate_limit), transport))
+    limits = Limits(app, shared, settings.rate_limit)
+    services.install(app.extensions, _services(settings, shared, limits, transport))
     for blueprint in (health.blueprint, *routes.BLUEPRINTS):
         app.register_blueprint(blueprint)
     return app
 
 
-def _services(settings: Settings, limits: Limits, transport: Sender | None) -> services.Services:
+def _services(settings: Settings, store: Store, limits: Limits, transport: Sender | None) -> services.Services:
     slots = Slots(max(1, settings.threads * 3 // 4))
     sender = transport or Transport()
     return services.Services(
@@ -57,6 +62,9 @@ def _services(settings: Settings, limits: Limits, transport: Sender | None) -> s
         limits=limits,
         accounts=Accounts(_account_service(settings, sender), slots, lifetime=settings.account_cache_seconds),
         chat=ChatService(_chat_service(settings, sender), slots),
+        idempotency=Idempotency(
+            store, lease=settings.chat_timeout_seconds + _SLACK, dedupes=settings.chat_service_dedupes
+        ),
         largest_body=settings.max_body_bytes,
     )
 

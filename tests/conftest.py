@@ -1,6 +1,5 @@
 """What most tests stand on: an application in this process, between a client and a stand-in for the network."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest

@@ -8,7 +8,8 @@ from marshmallow import fields
 from app.chat import SentMessage
 from app.principals import Account
 from app.web.bodies import Body, gives, not_blank, takes
-from app.web.guards import company_scoped, sends
+from app.web.guards import company_scoped
+from app.web.sending import sends
 from app.web.services import chat
 
 blueprint = Blueprint("conversations", __name__, url_prefix="/v1")
@@ -27,8 +28,8 @@ class NewMessage(Body):
 @blueprint.post("/send-message/<company_id>/<conversation_id>")
 @company_scoped(role="conversations")
 @takes(NewMessage)
-@gives("Message sent successfully!", SentMessage)
 @sends
+@gives("Message sent successfully!", SentMessage)
 def send_message(account: Account, *, conversation_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Send a message in a conversation."""
     return chat().send(account, conversation_id, body["message_body"])

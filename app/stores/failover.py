@@ -3,9 +3,12 @@
 import logging
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from app.stores import Decision, Store, StoreLostError
+from app.errors import Outcome
+from app.stores import Claim, Decision, Store, StoreLostError
 from app.stores.memory import MemoryStore
 from app.stores.processes import PerProcess
 
@@ -63,6 +66,16 @@ class FailoverStore:
         share = max(1, limit // self._processes)
         return replace(watch.local.hit(key, share, window), limit=limit)
 
+    def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
+        """As `Store.claim`; while the shared store is lost it raises at once: no process may decide alone."""
+        with self._noticing_loss():
+            return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
+
+    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+        """As `Store.settle`."""
+        with self._noticing_loss():
+            self._shared.settle(key, owner, outcome, answer)
+
     def probe(self) -> None:
         """As `Store.probe`, of the shared store."""
         self._shared.probe()
@@ -77,6 +90,18 @@ class FailoverStore:
             watch.lost, watch.prober = False, None
             watch.closing.clear()
         self._shared.close()
+
+    @contextmanager
+    def _noticing_loss(self) -> Iterator[None]:
+        watch = self._watch.get()
+        losses = watch.losses
+        if watch.lost:
+            raise StoreLostError("lost")
+        try:
+            yield
+        except StoreLostError as error:
+            self._lose(watch, losses, error)
+            raise
 
     def _lose(self, watch: _Watch, losses: int, error: StoreLostError) -> None:
         with watch.lock:

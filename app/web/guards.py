@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import request
 
-from app.errors import AuthUnavailableError, ServiceError, UnauthorizedError
+from app.errors import AuthUnavailableError, UnauthorizedError
 from app.principals import User
 from app.web.ids import canonical
 from app.web.services import services
@@ -39,28 +39,6 @@ def company_scoped(*, role: str) -> Callable[[Callable[..., Any]], Callable[...,
         return guarded
 
     return decorate
-
-
-def sends(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Tell in every answer of this view, from authentication on, what became of the message.
-
-    Whatever the view raises unforeseen leaves the outcome unknown: the message may be on its way.
-    """
-
-    @wraps(view)
-    def sending(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the view's own
-        known = state()
-        known.outcome = "unknown"
-        try:
-            result = view(*args, **kwargs)
-        except ServiceError as error:
-            known.outcome = error.outcome
-            raise
-        known.outcome = "sent"
-        return result
-
-    sending.sends = True  # type: ignore[attr-defined] # a mark for the guard
-    return sending
 
 
 def _authenticate() -> User:

@@ -8,6 +8,7 @@ from flask import current_app
 
 from app.accounts import Accounts
 from app.chat import ChatService
+from app.idempotency import Idempotency
 from app.principals import Account
 from app.tokens.verifier import TokenVerifier
 from app.web.limits import Limits
@@ -24,6 +25,7 @@ class Services:
     limits: Limits
     accounts: Accounts
     chat: ChatService
+    idempotency: Idempotency
     largest_body: int
 
 
@@ -43,9 +45,9 @@ class Chat:
 
     def send(self, account: Account, conversation_id: str, text: str) -> dict[str, Any]:
         """Send the text as the account; see ChatService.send."""
-        return services().chat.send(
-            account, conversation_id, text, key=os.urandom(16).hex(), correlation=state().correlation
-        )
+        known = state()
+        key = known.attempt.key if known.attempt else os.urandom(16).hex()
+        return services().chat.send(account, conversation_id, text, key=key, correlation=known.correlation)
 
 
 def chat() -> Chat:

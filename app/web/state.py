@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from flask import request
 
 from app.errors import Outcome, ServiceError
+from app.idempotency import Attempt
 from app.principals import User
 from app.stores import Decision
 from app.upstream.exchange import Correlation
@@ -36,6 +37,7 @@ class RequestState:
     decision: Decision | None = None
     outcome: Outcome | None = None
     error: ServiceError | None = None
+    attempt: Attempt | None = None
 
 
 def state() -> RequestState:

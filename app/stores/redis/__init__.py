@@ -5,10 +5,12 @@ from contextlib import contextmanager
 
 import redis
 
-from app.stores import Decision, StoreLostError
+from app.errors import Outcome
+from app.stores import Claim, Decision, StoreLostError
+from app.stores.keys import judge, lifetime
 from app.stores.redis import deadline
 from app.stores.redis.clients import LOST, Client
-from app.stores.redis.scripts import HIT, WINDOW_PREFIX
+from app.stores.redis.scripts import CLAIM, HIT, KEY_PREFIX, SETTLE, WINDOW_PREFIX
 from app.stores.window import SECOND, WIDTH, decide
 
 CALL_SECONDS = 0.2
@@ -27,7 +29,7 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 
 
 class RedisStore:
-    """Windows on the servers behind `client`; nothing is connected before the first hit, or after a fork."""
+    """Windows and keys on the servers behind `client`; connects with the first call, also after a fork."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -36,6 +38,20 @@ class RedisStore:
         """As `Store.hit`; the clock is the server's."""
         with self._within(CALL_SECONDS):
             return self._hit(WINDOW_PREFIX + key, limit, window * SECOND)
+
+    def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
+        """As `Store.claim`; a failover to a replica that had not heard of a claim forgets it."""
+        lapses, kept = lifetime(lease)
+        with self._within(CALL_SECONDS):
+            mine, same, state, lapsed, answer = self._client.run(
+                CLAIM, KEY_PREFIX + key, fingerprint, owner, lapses, kept, int(again)
+            )
+        return judge(mine=bool(mine), same=bool(same), state=state.decode(), lapsed=bool(lapsed), answer=answer)
+
+    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+        """As `Store.settle`."""
+        with self._within(CALL_SECONDS):
+            self._client.run(SETTLE, KEY_PREFIX + key, owner, outcome, answer)
 
     def probe(self) -> None:
         """As `Store.probe`: a real hit on every master, because only a write meets a full or read-only one."""

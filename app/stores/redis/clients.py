@@ -21,7 +21,7 @@ LOST = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 class Client(Protocol):
     """Runs scripts; `run` and `reach` raise one of LOST within the deadline of the call."""
 
-    def run(self, script: Script, key: str, *arguments: int) -> Any:  # noqa: ANN401 - as Redis answers
+    def run(self, script: Script, key: str, *arguments: int | str | bytes) -> Any:  # noqa: ANN401 - as Redis answers
         """The answer of `script` on `key`."""
         ...
 
@@ -40,7 +40,7 @@ class MasterClient:
     def __init__(self, connect: Callable[[], redis.Redis]) -> None:
         self._client = PerProcess(connect)
 
-    def run(self, script: Script, key: str, *arguments: int) -> Any:  # noqa: ANN401 - as Redis answers
+    def run(self, script: Script, key: str, *arguments: int | str | bytes) -> Any:  # noqa: ANN401 - as Redis answers
         """As `Client.run`."""
         return script.run(self._client.get(), key, *arguments)
 
@@ -73,7 +73,7 @@ class ClusterClient:
         self._connect = connect
         self._topology = PerProcess(_Topology)
 
-    def run(self, script: Script, key: str, *arguments: int) -> Any:  # noqa: ANN401 - as Redis answers
+    def run(self, script: Script, key: str, *arguments: int | str | bytes) -> Any:  # noqa: ANN401 - as Redis answers
         """As `Client.run`; follows a slot that has moved."""
         cluster = self._cluster()
         node = cluster.get_redis_connection(_owner(cluster, key))

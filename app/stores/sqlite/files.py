@@ -42,8 +42,6 @@ def open_file(path: str) -> FileConnection:
         factory=FileConnection,
     )
     try:
-        # In WAL mode NORMAL survives the death of any process; a power cut may take the last commits back.
-        connection.execute("PRAGMA synchronous = NORMAL")
         if _version(connection) < len(SCHEMA):
             _migrate(connection)
     except BaseException:

@@ -20,6 +20,17 @@ SCHEMA = (
         stamps TEXT NOT NULL
     ) STRICT
     """,
+    """
+    CREATE TABLE keys (
+        key TEXT NOT NULL UNIQUE,
+        expires_at INTEGER NOT NULL,
+        fingerprint TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        state TEXT NOT NULL,
+        lapses_at INTEGER NOT NULL,
+        answer BLOB
+    ) STRICT
+    """,
 )
 
 _NEWEST = f"substr(stamps, -{WIDTH})"
@@ -50,9 +61,42 @@ ON CONFLICT (key) DO UPDATE SET
 RETURNING admitted, {_NOW}, stamps
 """  # noqa: S608 - made of the constants above
 
-LOOK = f"""
-SELECT max(rowid), total(expires_at <= {_NOW})
-FROM (SELECT rowid, expires_at FROM windows WHERE rowid > :after ORDER BY rowid LIMIT :count)
+_TAKEN = f"""(
+    expires_at <= {_NOW}
+    OR (
+        :again AND fingerprint = :fingerprint
+        AND (state = 'unknown' OR (state = 'claimed' AND lapses_at <= {_NOW}))
+    )
+)"""
+
+CLAIM = f"""
+INSERT INTO keys (key, expires_at, fingerprint, owner, state, lapses_at)
+VALUES (:key, {_NOW} + :kept, :fingerprint, :owner, 'claimed', {_NOW} + :lease)
+ON CONFLICT (key) DO UPDATE SET
+    expires_at = CASE WHEN {_TAKEN} THEN excluded.expires_at ELSE expires_at END,
+    fingerprint = CASE WHEN {_TAKEN} THEN excluded.fingerprint ELSE fingerprint END,
+    owner = CASE WHEN {_TAKEN} THEN excluded.owner ELSE owner END,
+    state = CASE WHEN {_TAKEN} THEN excluded.state ELSE state END,
+    lapses_at = CASE WHEN {_TAKEN} THEN excluded.lapses_at ELSE lapses_at END,
+    answer = CASE WHEN {_TAKEN} THEN NULL ELSE answer END
+RETURNING owner = :owner, fingerprint = :fingerprint, state, lapses_at <= {_NOW}, answer
 """  # noqa: S608 - as above
 
-SWEEP = f"DELETE FROM windows WHERE rowid > :after AND rowid <= :last AND expires_at <= {_NOW}"  # noqa: S608 - as above
+SETTLE = "UPDATE keys SET state = :outcome, answer = :answer WHERE key = :key AND owner = :owner"
+
+RELEASE = "DELETE FROM keys WHERE key = :key AND owner = :owner"
+
+TABLES = ("windows", "keys")
+
+LOOK = {
+    table: f"""
+    SELECT max(rowid), total(expires_at <= {_NOW})
+    FROM (SELECT rowid, expires_at FROM {table} WHERE rowid > :after ORDER BY rowid LIMIT :count)
+    """  # noqa: S608 - as above
+    for table in TABLES
+}
+
+SWEEP = {
+    table: f"DELETE FROM {table} WHERE rowid > :after AND rowid <= :last AND expires_at <= {_NOW}"  # noqa: S608 - as above
+    for table in TABLES
+}

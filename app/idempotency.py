@@ -1,0 +1,88 @@
+"""One key, one send: a request repeated under the same Idempotency-Key is never sent a second time.
+
+A key is claimed before the first byte goes out. What became of the send is recorded before the caller is
+answered; if its worker dies between the two, the claim outlives it, and whoever asks is told that the outcome
+is unknown.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.errors import (
+    IdempotencyInProgressError,
+    IdempotencyKeyReusedError,
+    IdempotencyUnavailableError,
+    Outcome,
+    SendOutcomeUnknownError,
+    ServiceError,
+)
+from app.stores import ClaimState, Store, StoreLostError
+
+logger = logging.getLogger(__name__)
+
+_REFUSALS: dict[ClaimState, type[ServiceError]] = {
+    ClaimState.REUSED: IdempotencyKeyReusedError,
+    ClaimState.IN_PROGRESS: IdempotencyInProgressError,
+    ClaimState.UNKNOWN: SendOutcomeUnknownError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The right to send once under `key`, a hash that is the same for every repetition.
+
+    `answer` is that of the first send, if the key is done: then nothing may be sent.
+    """
+
+    key: str
+    owner: str
+    answer: bytes | None = None
+
+
+class Idempotency:
+    """Hands out the right to send under a key.
+
+    `lease` is in seconds, longer than any send takes: an older claim without a record belongs to a worker that
+    died. With `dedupes` the chat service honours keys itself, so an unknown outcome may be sent again.
+    """
+
+    def __init__(self, store: Store, *, lease: float, dedupes: bool) -> None:
+        self._store = store
+        self._lease = lease
+        self._dedupes = dedupes
+
+    def claim(self, scope: Sequence[str], content: object) -> Attempt:
+        """The right to send `content` under the key of this scope, or the answer that the first send got.
+
+        Raises IdempotencyKeyReusedError (known with other content), IdempotencyInProgressError,
+        SendOutcomeUnknownError, or IdempotencyUnavailableError (no store: nothing may be sent).
+        """
+        attempt = Attempt(_digest(scope), os.urandom(16).hex())
+        try:
+            claim = self._store.claim(
+                attempt.key, _digest(content), attempt.owner, lease=self._lease, again=self._dedupes
+            )
+        except StoreLostError as error:
+            raise IdempotencyUnavailableError from error
+        if claim.state in _REFUSALS:
+            raise _REFUSALS[claim.state]
+        return Attempt(attempt.key, attempt.owner, claim.answer)
+
+    def settle(self, attempt: Attempt, outcome: Outcome, answer: bytes) -> None:
+        """Record what became of the attempt; `not_sent` gives the key back.
+
+        A store that is lost is only logged, because the send is over: the claim then runs out and the outcome
+        counts as unknown.
+        """
+        try:
+            self._store.settle(attempt.key, attempt.owner, outcome, answer)
+        except StoreLostError:
+            logger.warning("outcome not recorded", extra={"key": attempt.key, "send_outcome": outcome})
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

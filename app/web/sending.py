@@ -1,0 +1,93 @@
+"""Routes that send: what became of the message is told in every answer, and a key is sent under once."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from flask import Response, request
+
+from app.errors import IdempotencyKeyInvalidError, ServiceError
+from app.idempotency import Attempt
+from app.principals import Account
+from app.web.services import services
+from app.web.state import state
+
+# The draft of the IETF has the key in double quotes, most clients send it bare.
+_KEY = re.compile(r'("?)([A-Za-z0-9._:-]{1,255})\1')
+
+
+def sends(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Tell in every answer of this view, from authentication on, what became of the message.
+
+    Whatever the view raises unforeseen leaves the outcome unknown: the message may be on its way. With an
+    Idempotency-Key the view runs once, and its answer is given again to whoever repeats the request.
+    """
+
+    @wraps(view)
+    def sending(account: Account, **arguments: Any) -> Response:  # noqa: ANN401 - the view's own
+        with _telling_failures():
+            attempt = _attempt(account, arguments)
+        if attempt is None:
+            return _run(view, account, arguments)
+        if attempt.answer is not None:
+            return _replay(attempt.answer)
+        return _run_once(attempt, view, account, arguments)
+
+    sending.sends = True  # type: ignore[attr-defined] # a mark for the guard
+    return sending
+
+
+def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
+    """The claim of the request's key; None without one."""
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    key = _KEY.fullmatch(given)
+    if key is None:
+        raise IdempotencyKeyInvalidError
+    user = state().user
+    issuer, user_id = (user.issuer, user.id) if user else ("", "")
+    scope = [issuer, user_id, account.company_id, request.endpoint or "", key[2]]
+    return services().idempotency.claim(scope, [account.company_id, arguments])
+
+
+@contextmanager
+def _telling_failures() -> Iterator[None]:
+    """A failure that is foreseen knows what became of the message."""
+    try:
+        yield
+    except ServiceError as error:
+        state().outcome = error.outcome
+        raise
+
+
+def _run(view: Callable[..., Response], account: Account, arguments: dict[str, Any]) -> Response:
+    known = state()
+    known.outcome = "unknown"
+    with _telling_failures():
+        response = view(account, **arguments)
+    known.outcome = "sent"
+    return response
+
+
+def _run_once(
+    attempt: Attempt, view: Callable[..., Response], account: Account, arguments: dict[str, Any]
+) -> Response:
+    known = state()
+    known.attempt = attempt
+    answer = b""
+    try:
+        response = _run(view, account, arguments)
+        answer = response.get_data()
+        return response
+    finally:
+        services().idempotency.settle(attempt, known.outcome or "unknown", answer)
+
+
+def _replay(answer: bytes) -> Response:
+    state().outcome = "sent"
+    response = Response(answer, mimetype="application/json")
+    response.headers["Idempotent-Replayed"] = "true"
+    return response

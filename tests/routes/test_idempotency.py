@@ -1,0 +1,190 @@
+"""Idempotency-Key on a route that sends, in process."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.stores import StoreLostError
+from app.stores.memory import MemoryStore
+from app.upstream.transport import NoAnswerError, NothingSentError
+from config.settings import load
+from tests.conftest import Caller
+from tests.people import ACME, CONVERSATION
+from tests.wire import Answer, Wire, reply
+
+OTHER_CONVERSATION = "c2c3d4e5-f6a7-8901-bcde-f12345678902"
+
+
+def keyed(caller: Caller, key: str = "order-1", **request: Any) -> Any:
+    return caller.send(headers={"Idempotency-Key": key}, **request)
+
+
+def test_a_repeated_request_gets_the_first_answer_and_sends_nothing(caller: Caller, wire: Wire) -> None:
+    """The same bytes, told as replayed; the limit is charged all the same."""
+    first = keyed(caller, json={"message_body": "Grüße 🦩"})
+    second = keyed(caller, json={"message_body": "Grüße 🦩", "template_id": "ignored"})
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.get_data() == second.get_data()
+    assert (
+        first.headers.get("Idempotent-Replayed"),
+        second.headers.get("Idempotent-Replayed"),
+    ) == (None, "true")
+    assert (second.headers["X-Send-Outcome"], second.headers["X-RateLimit-Remaining"]) == ("sent", "28")
+    assert len(wire.chats) == 1
+
+
+def test_a_key_in_quotes_is_the_same_key(caller: Caller) -> None:
+    """The draft of the IETF writes it as a structured string."""
+    keyed(caller, '"order-1"')
+    assert keyed(caller, "order-1").headers["Idempotent-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    "key", ["", '""', '"', '"a', 'a"', "a b", "a,b", "a" * 256, "ä", "a/b", "a\tb", "'a'", '"a", "b"', "a;b"]
+)
+def test_a_key_that_is_none_is_refused(caller: Caller, wire: Wire, key: str) -> None:
+    """400, not sent, nothing forwarded: the caller believes in a protection that it would not have."""
+    answer = keyed(caller, key)
+
+    assert (
+        answer.status_code,
+        answer.get_json()["code"],
+        answer.headers["X-Send-Outcome"],
+    ) == (400, "IDEMPOTENCY_KEY_INVALID", "not_sent")
+    assert wire.chats == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"json": {"message_body": "Bye"}}, {"conversation": OTHER_CONVERSATION}],
+    ids=["text", "conversation"],
+)
+def test_a_key_used_for_another_message_is_refused(caller: Caller, wire: Wire, other: dict[str, Any]) -> None:
+    """400 IDEMPOTENCY_KEY_REUSED; the first message stays the only one."""
+    keyed(caller)
+    answer = keyed(caller, **other)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "IDEMPOTENCY_KEY_REUSED")
+    assert len(wire.chats) == 1
+
+
+def test_a_body_that_cannot_be_read_claims_nothing(caller: Caller) -> None:
+    """The body is judged before the key."""
+    keyed(caller, data=b"{", content_type="application/json")
+    assert keyed(caller).status_code == 200
+
+
+@pytest.mark.parametrize("failure", [NothingSentError("refused"), reply(422), reply(404), reply(429)])
+def test_not_sent_gives_the_key_back(caller: Caller, wire: Wire, failure: Any) -> None:
+    """The same key sends when the cause is gone."""
+    deliver = wire.answer_chat
+    wire.answer_chat = lambda *_: failure
+    refused = keyed(caller)
+    wire.answer_chat = deliver
+
+    assert refused.headers["X-Send-Outcome"] == "not_sent"
+    assert keyed(caller).status_code == 200
+
+
+@pytest.mark.parametrize("failure", [NoAnswerError("reset"), reply(500), reply(200, {}), RuntimeError("bug")])
+def test_an_unknown_outcome_is_never_sent_again(caller: Caller, wire: Wire, failure: Any) -> None:
+    """Repeating it is answered the same, without a Retry-After, and nothing goes out."""
+    wire.answer_chat = lambda *_: failure
+    keyed(caller)
+    again = keyed(caller)
+
+    assert (
+        again.status_code,
+        again.get_json()["code"],
+        again.headers["X-Send-Outcome"],
+        again.headers.get("Retry-After"),
+    ) == (500, "SEND_OUTCOME_UNKNOWN", "unknown", None)
+    assert len(wire.chats) == 1
+
+
+def test_a_key_is_one_users_in_one_company(caller: Caller, wire: Wire) -> None:
+    """The same key of somebody else is another key."""
+    keyed(caller)
+    other = caller.send(
+        "one-of-another-company", "0b0e0000-0000-4000-8000-00000000000b", headers={"Idempotency-Key": "order-1"}
+    )
+
+    assert (other.status_code, other.headers.get("Idempotent-Replayed")) == (200, None)
+    assert len({request.headers["Idempotency-Key"] for request in wire.chats}) == 2
+
+
+def test_the_chat_service_gets_one_stable_key(caller: Caller, wire: Wire) -> None:
+    """All attempts under a key carry the same one; requests without a key each have their own."""
+    answers: Iterator[Answer] = iter([NothingSentError("refused"), NothingSentError("refused"), reply(422)])
+    wire.answer_chat = lambda *_: next(answers)
+    keyed(caller)
+    keyed(caller)
+    stable = {request.headers["Idempotency-Key"] for request in wire.chats}
+    wire.answer_chat = lambda *_: reply(422)
+    caller.send()
+    caller.send()
+
+    assert len(stable) == 1
+    assert len({request.headers["Idempotency-Key"] for request in wire.chats}) == 3
+
+
+class KeylessStore(MemoryStore):
+    """A store whose keys are lost."""
+
+    def claim(self, *_: Any, **__: Any) -> Any:
+        raise StoreLostError("lost")
+
+
+class ForgetfulStore(MemoryStore):
+    """A store that is lost between the claim and the record."""
+
+    def settle(self, *_: Any, **__: Any) -> None:
+        raise StoreLostError("lost")
+
+
+def caller_of(environ: dict[str, str], wire: Wire, store: MemoryStore) -> Caller:
+    app: Flask = create_app(load(environ), transport=wire, store=store)
+    return Caller(app.test_client())
+
+
+def test_without_a_store_a_key_cannot_be_honoured(environ: dict[str, str], wire: Wire) -> None:
+    """500 IDEMPOTENCY_UNAVAILABLE, not sent; without a key sends go on."""
+    caller = caller_of(environ, wire, KeylessStore())
+    answer = keyed(caller)
+
+    assert (
+        answer.status_code,
+        answer.get_json()["code"],
+        answer.headers["X-Send-Outcome"],
+    ) == (500, "IDEMPOTENCY_UNAVAILABLE", "not_sent")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert wire.chats == []
+    assert caller.send().status_code == 200
+
+
+def test_a_store_lost_after_the_send_does_not_unsend_it(environ: dict[str, str], wire: Wire) -> None:
+    """200, and the key stays claimed: who repeats it is not the cause of a second message."""
+    caller = caller_of(environ, wire, ForgetfulStore())
+
+    assert keyed(caller).status_code == 200
+    assert keyed(caller).get_json()["code"] == "IDEMPOTENCY_IN_PROGRESS"
+    assert len(wire.chats) == 1
+
+
+def test_an_unknown_outcome_is_sent_again_where_the_chat_service_dedupes(
+    environ: dict[str, str], wire: Wire
+) -> None:
+    """CHAT_SERVICE_DEDUPES: the same key goes out again, and its answer is then kept."""
+    caller = Caller(create_app(load({**environ, "CHAT_SERVICE_DEDUPES": "true"}), transport=wire).test_client())
+    deliver = wire.answer_chat
+    wire.answer_chat = lambda *_: NoAnswerError("reset")
+    keyed(caller)
+    wire.answer_chat = deliver
+
+    assert [keyed(caller).status_code for _ in range(2)] == [200, 200]
+    assert [f"http://chat.test/api/send-message/{ACME}/{CONVERSATION}"] * 2 == [r.url for r in wire.chats]
+    assert len({request.headers["Idempotency-Key"] for request in wire.chats}) == 1

@@ -1,0 +1,143 @@
+"""What every store promises of idempotency keys."""
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.stores import Claim, ClaimState, Store
+from app.stores.opening import open_store
+
+pytestmark = pytest.mark.enable_socket
+
+LEASE = 60.0
+# A lease that is over when it begins: its owner is dead.
+DEAD = 0.0
+
+
+def claim(
+    store: Store, key: str, owner: str, fingerprint: str = "print", *, lease: float = LEASE, again: bool = False
+) -> Claim:
+    return store.claim(key, fingerprint, owner, lease=lease, again=again)
+
+
+def test_a_new_key_is_the_askers(store: Store, key: str) -> None:
+    """Nobody knew it, so the first who asks may send."""
+    assert Claim(ClaimState.NEW) == claim(store, key, "first")
+
+
+def test_a_key_in_progress_is_nobody_elses(store: Store, key: str) -> None:
+    """Until it is settled or its lease has run out."""
+    claim(store, key, "first")
+    assert claim(store, key, "second").state == ClaimState.IN_PROGRESS
+
+
+def test_a_sent_key_gives_the_first_answer_to_the_byte(store: Store, key: str) -> None:
+    """Whatever bytes it has, as often as it is asked for."""
+    answer = bytes(range(256)) * 200
+    claim(store, key, "first")
+    store.settle(key, "first", "sent", answer)
+
+    assert [Claim(ClaimState.SENT, answer)] * 3 == [claim(store, key, f"repeated {n}") for n in range(3)]
+
+
+def test_a_key_with_another_fingerprint_is_reused(store: Store, key: str) -> None:
+    """In progress, sent or unknown: the fingerprint comes first."""
+    claim(store, key, "first")
+    states = [claim(store, key, "second", "other").state]
+    for outcome in ("unknown", "sent"):
+        store.settle(key, "first", outcome, b"answer")
+        states.append(claim(store, key, "second", "other", again=True).state)
+
+    assert states == [ClaimState.REUSED] * 3
+
+
+def test_not_sent_gives_the_key_back(store: Store, key: str) -> None:
+    """To anybody, also with another fingerprint."""
+    claim(store, key, "first")
+    store.settle(key, "first", "not_sent", b"")
+
+    assert claim(store, key, "second", "other").state == ClaimState.NEW
+
+
+def test_a_claim_whose_owner_died_is_unknown(store: Store, key: str) -> None:
+    """A lease that ran out unsettled leaves the outcome unknown, for good."""
+    claim(store, key, "first", lease=DEAD)
+    assert [claim(store, key, "second").state for _ in range(2)] == [ClaimState.UNKNOWN] * 2
+
+
+def test_a_late_owner_still_settles(store: Store, key: str) -> None:
+    """Its lease ran out, nobody may have sent meanwhile, so what it knows is true."""
+    claim(store, key, "first", lease=DEAD)
+    store.settle(key, "first", "sent", b"answer")
+
+    assert Claim(ClaimState.SENT, b"answer") == claim(store, key, "second")
+
+
+def test_unknown_is_kept(store: Store, key: str) -> None:
+    """It is told to everybody and never becomes anybody's."""
+    claim(store, key, "first")
+    store.settle(key, "first", "unknown", b"")
+
+    assert [claim(store, key, "second").state for _ in range(2)] == [ClaimState.UNKNOWN] * 2
+
+
+@pytest.mark.parametrize("how", ["settled", "died"])
+def test_unknown_may_be_claimed_again_where_the_receiver_dedupes(store: Store, key: str, how: str) -> None:
+    """With `again` one asker gets it, and the one before it can no longer settle."""
+    claim(store, key, "first", lease=LEASE if how == "settled" else DEAD)
+    if how == "settled":
+        store.settle(key, "first", "unknown", b"")
+
+    states = [claim(store, key, owner, again=True).state for owner in ("second", "third")]
+    store.settle(key, "first", "not_sent", b"")
+
+    assert states == [ClaimState.NEW, ClaimState.IN_PROGRESS]
+    assert claim(store, key, "fourth").state == ClaimState.IN_PROGRESS
+
+
+def test_only_the_owner_settles(store: Store, key: str) -> None:
+    """What somebody else says of a claim is not recorded."""
+    claim(store, key, "first")
+    store.settle(key, "second", "not_sent", b"")
+    store.settle(key, "second", "sent", b"answer")
+
+    assert claim(store, key, "third").state == ClaimState.IN_PROGRESS
+
+
+def test_of_many_threads_one_gets_the_key(store: Store, key: str) -> None:
+    """50 ask at once: one may send, 49 are told that it is in progress."""
+    with ThreadPoolExecutor(50) as pool:
+        states = [made.state for made in pool.map(lambda n: claim(store, key, f"owner {n}"), range(50))]
+
+    assert {state: states.count(state) for state in set(states)} == {ClaimState.NEW: 1, ClaimState.IN_PROGRESS: 49}
+
+
+def _claims_of(url: str, owner: str) -> list[str]:
+    store = open_store(url)
+    try:
+        return [str(claim(store, f"key {n}", owner).state) for n in range(100)]
+    finally:
+        store.close()
+
+
+def test_of_many_processes_one_gets_each_key(shared_url: str) -> None:
+    """Four processes race for 100 keys, and each key is given out once."""
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        answers = pool.starmap(_claims_of, [(shared_url, f"owner {n}") for n in range(4)])
+
+    assert [states.count("new") for states in zip(*answers, strict=True)] == [1] * 100
+
+
+def test_keys_outlive_a_store_that_is_closed(shared_url: str) -> None:
+    """A restart of the service forgets nothing."""
+    first = open_store(shared_url)
+    claim(first, "outliving", "first")
+    first.settle("outliving", "first", "sent", b"answer")
+    first.close()
+
+    second = open_store(shared_url)
+    try:
+        assert Claim(ClaimState.SENT, b"answer") == claim(second, "outliving", "second")
+    finally:
+        second.close()
