@@ -142,4 +142,6 @@ def _account(entry: dict[str, Any]) -> Account:
     account_id, roles = entry["account_id"], entry["roles"]
     if not (isinstance(account_id, str) and account_id and isinstance(roles, list)):
         raise TypeError
+    # A lone surrogate could not be sent on.
+    account_id.encode()
     return Account(account_id, entry["company_id"].lower(), entry["active"] is True, frozenset(roles))

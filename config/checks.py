@@ -19,6 +19,8 @@ _URL = re.compile(
 )
 _ADDRESS = re.compile(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(?P<port>[0-9]{1,5})")
 _LARGEST_PORT = 65535
+# A window keeps 16 bytes for each admission.
+_LARGEST_LIMIT = 1_000_000
 _KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL")
 _SECRET_BYTES = 32
 _RSA_BITS = 2048
@@ -61,7 +63,7 @@ def rate_limit(value: str) -> None:
         limits = parse_many(value)
     except ValueError:
         limits = []
-    if len(limits) != 1 or limits[0].amount < 1 or limits[0].get_expiry() < 1:
+    if len(limits) != 1 or not 1 <= limits[0].amount <= _LARGEST_LIMIT or limits[0].get_expiry() < 1:
         raise ValueError('One limit such as "30 per minute" or "100 per 5 minutes".')
 
 

@@ -48,7 +48,8 @@ class TokenVerifier:
 
         Raises UnauthorizedError for anything wrong with it, AuthUnavailableError while there is no key.
         """
-        if len(token) > _LONGEST:
+        # RFC 7515 section 2 has no padding, but PyJWT lets one `=` pass.
+        if len(token) > _LONGEST or "=" in token:
             raise UnauthorizedError(presented=True)
         claims = self._claims(token)
         if not self._current(claims["exp"]) or not _is_user_id(claims["sub"]):

@@ -14,7 +14,7 @@ _PAUSE = 1.0
 class Breaker:
     """Counts connect failures in a row; at `threshold` it opens.
 
-    Open, it refuses every attempt for a second, then lets exactly one through: its end decides for all. What
+    Open, it refuses every attempt but one a second, until one of those has connected. What
     happens after the first byte is not counted: a slow or failing service is still there. No lock is held
     while an attempt runs.
     """
@@ -37,8 +37,10 @@ class Breaker:
         self._admit()
         try:
             yield
-        except NothingSentError:
-            self._failed()
+        except NothingSentError as error:
+            # What we wrote wrongly says nothing of the service.
+            if error.reason != "malformed":
+                self._failed()
             raise
         except BaseException:
             self._succeeded()

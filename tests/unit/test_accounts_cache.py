@@ -1,0 +1,194 @@
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from app.accounts import Accounts
+from app.errors import AccountServiceUnavailableError, NoAccountError, OverloadedError, ServiceError
+from app.principals import Account, User
+from app.upstream.slots import Slots
+from tests.people import ACME, GLOBEX, account
+from tests.unit.services import CORRELATION, FOUND, account_service, answering, find
+from tests.wire import Answer, Wire, reply
+
+CROWD = 20
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """The time in seconds."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def slots() -> Slots:
+    return Slots(CROWD)
+
+
+@pytest.fixture
+def accounts(wire: Wire, slots: Slots, clock: Clock) -> Accounts:
+    return Accounts(account_service(wire), slots, lifetime=30, clock=clock)
+
+
+def test_an_answer_is_believed_for_its_lifetime(accounts: Accounts, wire: Wire, clock: Clock) -> None:
+    """Until `lifetime` seconds are over the service is asked once, whatever company it is about."""
+    for seconds in (0, 29.9):
+        clock.now = 1000 + seconds
+        assert find(accounts) == FOUND
+        with pytest.raises(NoAccountError):
+            find(accounts, company=GLOBEX)
+    assert len(wire.lookups) == 1
+    clock.now = 1030
+    assert find(accounts) == FOUND
+    assert len(wire.lookups) == 2
+
+
+@pytest.mark.parametrize("answer", [answering(status=404), answering({"accounts": []})], ids=["404", "empty"])
+def test_no_accounts_are_believed_too(accounts: Accounts, wire: Wire, answer: Callable[[str], Answer]) -> None:
+    """Somebody without an account cannot make every request a question."""
+    wire.answer_accounts = answer
+    for _ in range(3):
+        with pytest.raises(NoAccountError):
+            find(accounts)
+    assert len(wire.lookups) == 1
+
+
+def test_age_counts_from_the_question(accounts: Accounts, wire: Wire, clock: Clock) -> None:
+    """An answer that took 20 s is believed for 10 more: it was certainly true when it was asked for."""
+
+    def slow(_: str) -> Answer:
+        clock.now += 20
+        return reply(200, {"accounts": [account(ACME)]})
+
+    wire.answer_accounts = slow
+    find(accounts)
+    clock.now += 9.9
+    find(accounts)
+    assert len(wire.lookups) == 1
+    clock.now += 0.1
+    find(accounts)
+    assert len(wire.lookups) == 2
+
+
+def test_without_a_lifetime(wire: Wire, slots: Slots, clock: Clock) -> None:
+    """With ACCOUNT_CACHE_SECONDS=0 every request asks."""
+    accounts = Accounts(account_service(wire), slots, lifetime=0, clock=clock)
+    assert [find(accounts), find(accounts), len(wire.lookups)] == [FOUND, FOUND, 2]
+
+
+def test_users_of_two_issuers(accounts: Accounts, wire: Wire) -> None:
+    """The same id means another user where another issuer gave it: nothing is shared."""
+    find(accounts)
+    accounts.find(User("https://other.example", "a-member"), ACME, "conversations", CORRELATION)
+    assert len(wire.lookups) == 2
+
+
+def test_memory_is_bounded(accounts: Accounts, wire: Wire) -> None:
+    """Of 20,001 users the one that was seen longest ago is forgotten, and only that one."""
+    wire.answer_accounts = answering(status=404)
+    users = [str(number) for number in range(20_000)]
+    for user in [*users, "0", "one more", "0", "2", "1"]:
+        with pytest.raises(NoAccountError):
+            find(accounts, user)
+    urls = [str(request.url).split("/")[-2] for request in wire.requests]
+    assert urls == [*users, "one%20more", "1"]
+
+
+def crowd(accounts: Accounts) -> list[Account | ServiceError]:
+    """What twenty threads of one user get at once."""
+    together = threading.Barrier(CROWD)
+
+    def one(_: int) -> Account | ServiceError:
+        together.wait(10)
+        try:
+            return find(accounts)
+        except ServiceError as error:
+            return error
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        return list(pool.map(one, range(CROWD)))
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_one_question_at_a_time(accounts: Accounts, wire: Wire, status: int) -> None:
+    """However many wait for a user's accounts, one question is under way; all get its answer or its failure."""
+    lock, second, under_way = threading.Lock(), threading.Event(), [0, 0]
+
+    def answer(_: str) -> Answer:
+        with lock:
+            under_way[0] += 1
+            under_way[1] = max(under_way)
+        if under_way[0] > 1:
+            second.set()
+        second.wait(0.2)
+        with lock:
+            under_way[0] -= 1
+        return reply(status, {"accounts": [account(ACME)]})
+
+    wire.answer_accounts = answer
+    answers = crowd(accounts)
+    assert under_way == [0, 1]
+    assert {type(answer) for answer in answers} == {Account if status == 200 else AccountServiceUnavailableError}
+
+
+def test_users_do_not_wait_for_each_other(accounts: Accounts, wire: Wire) -> None:
+    """Two users' questions are under way at once: each answer comes only when both are asked."""
+    both = threading.Barrier(2)
+
+    def answer(_: str) -> Answer:
+        both.wait(10)
+        return reply(200, {"accounts": [account(ACME)]})
+
+    wire.answer_accounts = answer
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda user: find(accounts, user), ["one", "another"])) == [FOUND, FOUND]
+
+
+def test_only_a_question_takes_a_slot(accounts: Accounts, slots: Slots, wire: Wire) -> None:
+    """With every slot taken, what is known is still answered, and who is not known is OVERLOADED, unasked."""
+    find(accounts)
+    wire.requests.clear()
+    taken = [slots.taken() for _ in range(CROWD)]
+    for slot in taken:
+        slot.__enter__()
+    assert find(accounts) == FOUND
+    with pytest.raises(OverloadedError):
+        find(accounts, "somebody-else")
+    for slot in taken:
+        slot.__exit__(None, None, None)
+    assert wire.requests == []
+
+
+def test_an_answer_that_came_meanwhile(wire: Wire) -> None:
+    """Whoever was overtaken between finding nothing and asking takes the answer that is there now."""
+
+    class Overtaken(Slots):
+        """Lets another request of the same user begin and end before it gives its first place."""
+
+        def __init__(self) -> None:
+            super().__init__(CROWD)
+            self.overtaken = False
+
+        @contextmanager
+        def taken(self) -> Iterator[None]:
+            """Hold a place."""
+            if not self.overtaken:
+                self.overtaken = True
+                find(overtaken)
+            with super().taken():
+                yield
+
+    overtaken = Accounts(account_service(wire), Overtaken(), lifetime=30)
+    assert [find(overtaken), len(wire.lookups)] == [FOUND, 1]

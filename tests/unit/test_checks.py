@@ -1,0 +1,250 @@
+from collections.abc import Callable
+from pathlib import Path
+from traceback import format_exception
+
+import pytest
+
+from app import create_app
+from config.settings import SettingsError, load
+from tests.people import SECRET
+from tests.unit.keys import pem, private_pem
+from tests.wire import Wire
+
+ALGORITHMS = "Of one family: HS256 HS384 HS512, or of RS* PS* ES* (256 384 512) and EdDSA."
+URL = "An http:// or https:// URL of host, port and path: no user, password, query or fragment."
+STORES = (
+    "One of sqlite:///path, redis://, rediss://, redis+sentinel://, redis+cluster://, redis+unix://, memory://"
+)
+LIMIT = 'One limit such as "30 per minute" or "100 per 5 minutes".'
+SECONDS = "Seconds, more than 0 and at most 600."
+INFINITE = "Special numeric values (nan or infinity) are not permitted."
+ADDRESS = "HOST:PORT or unix:PATH."
+HEADER = "Visible ASCII without spaces."
+LEVEL = "One of DEBUG, INFO, WARNING, ERROR, CRITICAL."
+THREADS = "Must be 2 or more: a quarter of the threads never waits for other services."
+WRONG = [
+    ("JWT_ALGORITHMS", "none", ALGORITHMS),
+    ("JWT_ALGORITHMS", "HS256 none", ALGORITHMS),
+    ("JWT_ALGORITHMS", "hs256", ALGORITHMS),
+    ("JWT_ALGORITHMS", "HS256 RS256", ALGORITHMS),
+    ("JWT_ALGORITHMS", " , ", ALGORITHMS),
+    ("JWT_ALGORITHMS", "ES256K", ALGORITHMS),
+    ("JWT_SECRET", "31 bytes are one byte too few..", "Needs at least 32 bytes."),
+    ("JWT_PREVIOUS_SECRET", "31 bytes are one byte too few..", "Needs at least 32 bytes."),
+    ("ACCOUNT_SERVICE_URL", "accounts.example:80", URL),
+    ("ACCOUNT_SERVICE_URL", "ftp://accounts.example", URL),
+    ("ACCOUNT_SERVICE_URL", "http://", URL),
+    ("CHAT_SERVICE_URL", "//chat.example", URL),
+    ("CHAT_SERVICE_URL", "http://:8080/chat", URL),
+    ("CHAT_SERVICE_URL", "http://[::1/chat", URL),
+    ("CHAT_SERVICE_URL", "http://me:word@chat.example", URL),
+    ("CHAT_SERVICE_URL", "http://chat.example/?a=b", URL),
+    ("CHAT_SERVICE_URL", "http://chat.example/#a", URL),
+    ("CHAT_SERVICE_URL", "http://chät.example", URL),
+    ("CHAT_SERVICE_URL", "http://chat.example:99999", URL),
+    ("CHAT_SERVICE_URL", "http://chat.example:http", URL),
+    ("CHAT_SERVICE_URL", "http://chat example", URL),
+    ("CHAT_SERVICE_URL", "http://chat.example/a\nb", URL),
+    ("CHAT_SERVICE_URL", "http://@chat.example", URL),
+    ("CHAT_SERVICE_URL", "http://chat.example/?", URL),
+    ("CHAT_SERVICE_URL", "http://chat.example/#", URL),
+    ("CHAT_SERVICE_TOKEN", "two words", HEADER),
+    ("CHAT_SERVICE_TOKEN", "line\r\nX-Other: break", HEADER),
+    ("ACCOUNT_SERVICE_TOKEN", "schlüssel", HEADER),
+    ("CHAT_TIMEOUT_SECONDS", "0.0", SECONDS),
+    ("CHAT_TIMEOUT_SECONDS", "-8.125", SECONDS),
+    ("CHAT_TIMEOUT_SECONDS", "600.5", SECONDS),
+    ("CHAT_TIMEOUT_SECONDS", "8 s", "Not a valid number."),
+    ("ACCOUNT_TIMEOUT_SECONDS", "NaN", INFINITE),
+    ("ACCOUNT_TIMEOUT_SECONDS", "1e400", INFINITE),
+    ("ACCOUNT_CACHE_SECONDS", "-30.125", "Must be 0 or more."),
+    ("ACCOUNT_CACHE_SECONDS", "Infinity", INFINITE),
+    ("CHAT_SERVICE_DEDUPES", "perhaps", "Not a valid boolean."),
+    ("BREAKER_THRESHOLD", "0", "Must be 1 or more."),
+    ("RATE_LIMIT", "thirty", LIMIT),
+    ("RATE_LIMIT", "0 per minute", LIMIT),
+    ("RATE_LIMIT", "30 per minute; 5 per second", LIMIT),
+    ("STORE_URL", "postgres://db.example", STORES),
+    ("STORE_URL", "var/state.sqlite3", STORES),
+    ("STORE_URL", "memory://here", STORES),
+    ("STORE_URL", "sqlite:///", "Names no file."),
+    ("STORE_URL", "redis+unix://", "Names no file."),
+    ("STORE_URL", "redis:///0", "Names no host."),
+    ("MAX_BODY_BYTES", "64k", "Not a valid integer."),
+    ("MAX_BODY_BYTES", "-65536", "Must be 1 or more."),
+    ("BIND", "localhost", ADDRESS),
+    ("BIND", "localhost:http", ADDRESS),
+    ("BIND", "127.0.0.1:99999", ADDRESS),
+    ("METRICS_BIND", "unix:", ADDRESS),
+    ("WEB_CONCURRENCY", "0", "Must be 1 or more."),
+    ("WEB_CONCURRENCY", "2.5", "Not a valid integer."),
+    ("THREADS", "1", THREADS),
+    ("TRUSTED_PROXIES", "-3", "Must be 0 or more."),
+    ("LOG_LEVEL", "loud", LEVEL),
+    (
+        "JWT_JWKS_URL",
+        "https://auth.example/keys",
+        "With these algorithms set JWT_SECRET, and only that.",
+    ),
+]
+# Only the store itself knows what it makes of these.
+STORES_THAT_CANNOT_BE = [
+    "redis+sentinel://:canary@redis.example",
+    "redis+cluster://:canary@redis.example/3",
+    "redis://:canary@redis.example:99999",
+    "redis://:canary@redis.example/zero",
+    "redis://:canary@redis.example?ssl=no",
+    "redis://:canary@",
+    "sqlite://canary/state.sqlite3",
+    "sqlite:///:memory:",
+    "sqlite:////var/canary/",
+]
+OTHER_KIND = "Not a PEM public key for {}."
+
+
+def refusal(environ: dict[str, str]) -> str:
+    """All that load says is wrong."""
+    with pytest.raises(SettingsError) as caught:
+        load(environ)
+    return str(caught.value).partition("\n")[2].strip()
+
+
+@pytest.fixture
+def asymmetric(environ: dict[str, str]) -> dict[str, str]:
+    """Settings that lack nothing but a public key and its algorithm."""
+    del environ["JWT_SECRET"]
+    return environ
+
+
+@pytest.mark.parametrize(("variable", "value", "sentence"), WRONG, ids=[f"{row[0]}={row[1]}" for row in WRONG])
+def test_wrong_setting(environ: dict[str, str], variable: str, value: str, sentence: str) -> None:
+    """Each is named, alone, with what would be right and without the value."""
+    environ.pop("JWT_SECRET" if variable == "JWT_JWKS_URL" else "", None)
+    assert refusal({**environ, variable: value}) == f"{variable}: {sentence}"
+
+
+@pytest.mark.parametrize(
+    "variable", ["JWT_SECRET", "JWT_ISSUER", "CHAT_SERVICE_URL", "CHAT_SERVICE_TOKEN", "STORE_URL"]
+)
+def test_bytes_that_are_no_text(environ: dict[str, str], variable: str) -> None:
+    """Python keeps bytes that are not UTF-8 as lone surrogates (PEP 383); nothing could encode them again."""
+    assert f"{variable}: Not text in UTF-8." in refusal({**environ, variable: "\udcff" * 40})
+
+
+@pytest.mark.parametrize("url", STORES_THAT_CANNOT_BE)
+def test_store_that_cannot_be(environ: dict[str, str], url: str) -> None:
+    """It stops the start like any other wrong setting, and no password is shown."""
+    with pytest.raises(SettingsError) as caught:
+        create_app(load({**environ, "STORE_URL": url}), transport=Wire())
+    assert "\n  STORE_URL: " in str(caught.value)
+    assert "canary" not in "".join(format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://r", "rediss://:w@r:6380/1", "redis+sentinel://a,b:1/mine", "redis+cluster://a,b", "redis+unix:///s"],
+)
+def test_stores_that_are_named_can_be_opened(environ: dict[str, str], url: str) -> None:
+    """Every form that the message about STORE_URL offers starts a service, before its store is there."""
+    create_app(load({**environ, "STORE_URL": url}), transport=Wire())
+
+
+def test_memory_and_several_workers(environ: dict[str, str]) -> None:
+    """Each worker would admit the whole limit."""
+    told = refusal({**environ, "STORE_URL": "memory://", "WEB_CONCURRENCY": "2"})
+    assert told.startswith("STORE_URL: memory:// counts in one process only")
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        ("RS256 RS384 RS512", "RSA"),
+        ("PS256 PS384 PS512", "RSA"),
+        ("RS256,PS256", "RSA"),
+        ("ES256", "P-256"),
+        ("ES384", "P-384"),
+        ("ES512", "P-521"),
+        ("EdDSA", "Ed25519"),
+        ("EdDSA", "Ed448"),
+    ],
+)
+def test_public_keys(asymmetric: dict[str, str], names: str, kind: str, tmp_path: Path) -> None:
+    """Every asymmetric algorithm takes a PEM file of its kind of key, for the current and the previous key."""
+    file = tmp_path / "key.pem"
+    file.write_text(pem(kind))
+    files = {"JWT_PUBLIC_KEY_FILE": str(file), "JWT_PREVIOUS_PUBLIC_KEY_FILE": str(file)}
+    settings = load({**asymmetric, "JWT_ALGORITHMS": names, **files})
+    assert settings.jwt_keys == (pem(kind).removesuffix("\n"),) * 2
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "sentence"),
+    [
+        ("RS256", lambda: pem("P-256"), OTHER_KIND),
+        ("PS256", lambda: pem("Ed25519"), OTHER_KIND),
+        ("ES256", lambda: pem("RSA"), OTHER_KIND),
+        ("ES256", lambda: pem("P-384"), OTHER_KIND),
+        ("ES512", lambda: pem("P-256"), OTHER_KIND),
+        ("EdDSA", lambda: pem("P-256"), OTHER_KIND),
+        ("RS256 ES256", lambda: pem("RSA"), OTHER_KIND),
+        ("RS256", lambda: private_pem("RSA"), OTHER_KIND),
+        ("ES256", lambda: private_pem("P-256"), OTHER_KIND),
+        ("RS256", lambda: private_pem("RSA", b"word"), OTHER_KIND),
+        ("RS256", lambda: pem("RSA")[:200], OTHER_KIND),
+        ("RS256", lambda: SECRET, OTHER_KIND),
+        ("RS256", lambda: pem("weak RSA"), "Needs at least 2048 bits."),
+        ("PS512", lambda: pem("weak RSA"), "Needs at least 2048 bits."),
+    ],
+)
+@pytest.mark.parametrize("variable", ["JWT_PUBLIC_KEY", "JWT_PREVIOUS_PUBLIC_KEY"])
+def test_public_key_that_does_not_fit(
+    asymmetric: dict[str, str], names: str, text: Callable[[], str], sentence: str, variable: str, tmp_path: Path
+) -> None:
+    """A key of another kind, too weak, or that only the issuer may have, is refused before any token comes."""
+    kind = {"R": "RSA", "P": "RSA", "E": "P-256"}[names[0]]
+    good, given = tmp_path / "good.pem", tmp_path / "given.pem"
+    good.write_text(pem(kind))
+    given.write_text(text())
+    files = {"JWT_PUBLIC_KEY_FILE": str(good), f"{variable}_FILE": str(given)}
+    told = refusal({**asymmetric, "JWT_ALGORITHMS": names, **files})
+    assert f"{variable}_FILE: {sentence.format(names)}" in told
+    assert "BEGIN" not in told
+
+
+@pytest.mark.parametrize(
+    "text", [lambda: pem("RSA"), lambda: private_pem("RSA"), lambda: '{"kty":"oct","k":"' + 32 * "a" + '"}']
+)
+def test_a_key_file_is_no_secret(environ: dict[str, str], text: Callable[[], str]) -> None:
+    """Whoever has the public key could sign if it were taken for a secret (RFC 8725 section 2.1)."""
+    assert refusal({**environ, "JWT_SECRET": text()}) == "JWT_SECRET: Is a key file or a key set, not a secret."
+
+
+def test_a_secret_of_32_bytes(environ: dict[str, str]) -> None:
+    """Bytes are counted, not letters: 16 letters of two bytes are enough."""
+    assert load({**environ, "JWT_SECRET": "ü" * 16}).jwt_keys == ("ü" * 16,)
+
+
+def test_families_are_not_mixed(environ: dict[str, str]) -> None:
+    """A secret beside a public key, or with the algorithms of one, is a mistake."""
+    both = {**environ, "JWT_PUBLIC_KEY": pem("RSA")}
+    only = "With these algorithms set {}, and only that."
+    assert refusal(both) == f"JWT_SECRET and JWT_PUBLIC_KEY_FILE: {only.format('JWT_SECRET')}"
+    told = refusal({**environ, "JWT_ALGORITHMS": "RS256"})
+    assert told == f"JWT_SECRET: {only.format('JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL')}"
+
+
+@pytest.mark.parametrize("variable", ["JWT_PREVIOUS_SECRET", "JWT_PREVIOUS_PUBLIC_KEY"])
+def test_previous_keys_are_of_the_same_family(environ: dict[str, str], variable: str) -> None:
+    """A secret left over beside RS256 comes before the public key and turns every good token away."""
+    if variable == "JWT_PREVIOUS_SECRET":
+        environ = {**environ, "JWT_ALGORITHMS": "RS256", "JWT_PUBLIC_KEY": pem("RSA"), variable: SECRET}
+        del environ["JWT_SECRET"]
+    else:
+        environ[variable] = pem("RSA")
+    assert variable in refusal(environ)
+
+
+def test_key_sets_are_not_supported_yet(asymmetric: dict[str, str]) -> None:
+    """Better refused at the start than 401 for everybody."""
+    told = refusal({**asymmetric, "JWT_ALGORITHMS": "RS256", "JWT_JWKS_URL": "https://auth.example/keys"})
+    assert told.startswith("JWT_JWKS_URL: Key sets by URL are not supported yet")

@@ -1,0 +1,187 @@
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import UnauthorizedError
+from app.principals import User
+from tests.people import AUDIENCE, ISSUER, SECRET, claims, token
+from tests.unit.keys import KINDS, MEMBER, jws, pem, private_key, refuse, verifier
+
+# As long as the longest hash: RFC 7518 section 3.2 asks for no less.
+LONG_SECRET = SECRET * 2
+NOW = int(time.time())
+FAR = NOW + 86_400
+END_OF_TIME = 253_402_300_800
+BAD_CLAIMS: dict[str, list[Any]] = {
+    "iss": ["https://auth.example/", "https://AUTH.example", "", [ISSUER], 1, None, {}, True],
+    "aud": [
+        "send",
+        "send-message ",
+        "SEND-MESSAGE",
+        "",
+        [],
+        ["other"],
+        [[AUDIENCE]],
+        [1],
+        1,
+        None,
+        {AUDIENCE: 1},
+        True,
+    ],
+    "sub": [
+        "",
+        7,
+        None,
+        True,
+        ["a-member"],
+        {"a": 1},
+        "a\nb",
+        "a\r\nb",
+        "\0",
+        "a\x7f",
+        "a\x9f",
+        "\ud800",
+        "a\udfff",
+    ],
+    "exp": [
+        *(NOW - 1, NOW - 0.5, 0, -1, -(10**4000), 10**4000, END_OF_TIME, END_OF_TIME + 0.5, 1e300),
+        *(str(FAR), "soon", "", True, False, None, [FAR], {"at": FAR}),
+        *(float("nan"), float("inf"), float("-inf")),
+    ],
+    "nbf": [FAR, float(FAR), 10**4000, float("inf"), float("nan"), "soon", [NOW], {}, str(FAR)],
+    "iat": [FAR, 10**4000, float("inf"), float("nan"), "soon", [NOW], {}],
+    "jti": [7, ["a"]],
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_good_token_of_a_secret(algorithm: str) -> None:
+    """Each algorithm of HMAC verifies with the secret."""
+    text = jwt.encode(claims(), LONG_SECRET, algorithm=algorithm)
+    assert verifier(LONG_SECRET, algorithms=(algorithm,)).verify(text) == MEMBER
+
+
+@pytest.mark.parametrize(("algorithm", "kind"), [*KINDS.items(), ("EdDSA", "Ed448")])
+def test_good_token_of_a_key_pair(algorithm: str, kind: str) -> None:
+    """Each asymmetric algorithm verifies with the PEM text of the public key."""
+    text = jwt.encode(claims(), private_key(kind), algorithm=algorithm)
+    assert verifier(pem(kind), algorithms=(algorithm,)).verify(text) == MEMBER
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": [AUDIENCE, "other"]},
+        {"nbf": NOW - 1},
+        {"iat": NOW - 1},
+        {"exp": FAR + 0.5},
+        {"exp": END_OF_TIME - 1},
+        {"sub": "Zoë\u00a0O'Neil/..?\u200d😀"},
+        {"extra": {"sub": 1}},
+    ],
+)
+def test_good_claims(changes: dict[str, Any]) -> None:
+    """What RFC 7519 allows in claims is taken."""
+    assert verifier().verify(token(**changes)) == User(ISSUER, changes.get("sub", "a-member"))
+
+
+@pytest.mark.parametrize(("current", "previous"), [(SECRET, LONG_SECRET), (LONG_SECRET, SECRET)])
+def test_both_keys_of_a_rotation(current: str, previous: str) -> None:
+    """Tokens of the current and of the previous key are taken, those of a third are not."""
+    checker = verifier(current, previous)
+    assert checker.verify(token()) == MEMBER
+    refuse(jws(claims(), {"alg": "HS256"}, secret="a third secret, longer than 32 bytes"), checker)
+
+
+def test_previous_key_of_a_pair() -> None:
+    """The same for public keys."""
+    checker = verifier(pem("another RSA"), pem("RSA"), algorithms=("RS256",))
+    assert checker.verify(jwt.encode(claims(), private_key("RSA"), algorithm="RS256")) == MEMBER
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, values in BAD_CLAIMS.items() for value in values],
+    ids=lambda value: ascii(value)[:24],
+)
+def test_bad_claim(name: str, value: object) -> None:
+    """A well-signed token is refused when one claim is not what RFC 7519 and the interface make of it."""
+    refuse(jws({**claims(), name: value}, {"alg": "HS256"}))
+
+
+@pytest.mark.parametrize("name", ["iss", "aud", "sub", "exp"])
+def test_missing_claim(name: str) -> None:
+    """All four are needed: without `exp` a token would be good for ever."""
+    refuse(jws({key: value for key, value in claims().items() if key != name}, {"alg": "HS256"}))
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 5000, "0x7fffffff", "1_900_000_000"])
+def test_number_that_json_has_not(number: str) -> None:
+    """Numbers that Python reads as infinite, or not at all."""
+    payload = json.dumps({**claims(), "exp": "EXP"}).replace('"EXP"', number)
+    refuse(jws(payload.encode(), {"alg": "HS256"}))
+
+
+def test_expiry_to_the_second() -> None:
+    """A token is good until `exp` and not at it (RFC 7519 section 4.1.4); no clock is forgiven here."""
+    text = token(exp=FAR)
+    assert verifier(clock=lambda: FAR - 0.001).verify(text) == MEMBER
+    refuse(text, verifier(clock=lambda: FAR))
+
+
+def test_true_is_no_time() -> None:
+    """Not even in 1970, when the number that Python takes it for was in the future."""
+    assert verifier(clock=lambda: 0).verify(token(exp=1)) == MEMBER
+    refuse(token(exp=True), verifier(clock=lambda: 0))
+
+
+def test_length() -> None:
+    """A token of 8,192 characters is read, a longer one is not, however good it is."""
+    fitting = next(text for size in range(5900, 6100) if len(text := token(pad="x" * size)) == 8192)
+    assert verifier().verify(fitting) == MEMBER
+    refuse(token(pad="x" * 6000))
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_no_change_of_a_good_token_verifies(data: st.DataObject) -> None:
+    """Whatever is replaced, inserted or cut, the answer is 401.
+
+    Not counted as a change is padding of the signature: PyJWT takes one `=` at the end, as some issuers write it,
+    and it stands for the same bytes. All that is signed is compared as it is written.
+    """
+    good = token()
+    start = data.draw(st.integers(0, len(good)))
+    end = data.draw(st.integers(start, min(len(good), start + 4)))
+    letters = st.text(alphabet=st.sampled_from("AQgw-_09zZ=.") | st.characters(), max_size=4)
+    changed = good[:start] + data.draw(letters) + good[end:]
+    if changed.rstrip("=") != good:
+        refuse(changed)
+
+
+@given(st.text())
+@settings(deadline=None)
+def test_no_text_verifies(text: str) -> None:
+    """Whatever anybody sends, the answer is 401."""
+    refuse(text)
+
+
+@given(name=st.sampled_from(["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "other"]), value=JSON)
+@settings(deadline=None)
+def test_no_claim_raises_anything_else(name: str, value: object) -> None:
+    """Whatever a signed claim holds, the token is good or the answer is 401."""
+    try:
+        user = verifier().verify(jws({**claims(), name: value}, {"alg": "HS256"}))
+    except UnauthorizedError:
+        return
+    assert user == User(ISSUER, str(value) if name == "sub" else "a-member")
