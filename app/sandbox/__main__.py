@@ -1,24 +1,28 @@
-"""The sandbox's commands: run, send, curls and token."""
+"""The sandbox's commands: run, send, curls, rehearsals and token."""
 
 import argparse
 import http.client
 import sys
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from app.sandbox.announcement import NotRunningError, running_port
-from app.sandbox.calls import EXAMPLES, Call, as_curl, send
+from app.sandbox.calls import Call, SandboxError, as_curl, running_port, send
 from app.sandbox.credentials import make_token
 from app.sandbox.directory import USERS, home_of
-from app.sandbox.launcher import LaunchError, run
+from app.sandbox.launcher import run
+from app.sandbox.rehearsals import REHEARSALS
+
+# A reader at the other end of a pipe gets each line at once.
+say = partial(print, flush=True)
 
 
 def main() -> int:
     """Do what the command line says; returns the exit code."""
     given = command_line().parse_args()
     try:
-        return int(given.command(given))
-    except (LaunchError, NotRunningError) as error:
+        return int(given.command(given) or 0)
+    except SandboxError as error:
         say(str(error))
     except (OSError, ValueError, http.client.HTTPException) as error:
         say(f"That did not work: {error}")
@@ -34,29 +38,27 @@ def command_line() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m app.sandbox", description="Try the service on this machine.")
     commands = root.add_subparsers(required=True)
     command = commands.add_parser("run", parents=[var], help="run the service and its stand-ins until Ctrl-C")
-    command.set_defaults(command=run_command)
+    command.set_defaults(command=_run)
     command.add_argument("--port", type=int, choices=range(1, 65536), metavar="PORT", default=8000)
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting to change")
     command = commands.add_parser("send", parents=[user], help="send a message through the running service")
-    command.set_defaults(command=send_command)
+    command.set_defaults(command=_send)
     command.add_argument("--text", default="Hello from the sandbox")
     command.add_argument("--company", help="default: the user's")
     command.add_argument("--conversation", help="default: the first of the user's company")
-    command = commands.add_parser("curls", parents=[var], help="print a line of curl for each published answer")
-    command.set_defaults(command=curls_command)
+    commands.add_parser("curls", parents=[var], help="print a curl for each answer").set_defaults(command=_curls)
+    commands.add_parser("rehearsals", help="print docs/rehearsing.md's table").set_defaults(command=_rehearsals)
     command = commands.add_parser("token", parents=[user], help="print a token")
-    command.set_defaults(command=token_command)
+    command.set_defaults(command=_token)
     command.add_argument("--hours", type=float, default=12, help="below 0: expired already (12)")
     return root
 
 
-def run_command(given: argparse.Namespace) -> int:
-    """Run until told to stop."""
-    run(given.var, given.port, say)
-    return 0
+def _run(given: argparse.Namespace) -> None:
+    run(given.var, given.port, dict(setting.partition("=")[::2] for setting in given.set), say)
 
 
-def send_command(given: argparse.Namespace) -> int:
-    """Send one message; 0 if it was sent."""
+def _send(given: argparse.Namespace) -> int:
     company, conversation = home_of(given.user)
     call = Call(given.user, given.company or company, given.conversation or conversation, given.text)
     status, answer = send(call, given.var, running_port(given.var))
@@ -64,24 +66,19 @@ def send_command(given: argparse.Namespace) -> int:
     return int(status != HTTPStatus.OK)
 
 
-def curls_command(given: argparse.Namespace) -> int:
-    """Print a line of curl for each published answer, with a comment above that tells the answer."""
+def _curls(given: argparse.Namespace) -> None:
     port = running_port(given.var)
-    for answer, call in EXAMPLES.items():
-        say(f"# {answer}\n{as_curl(call, given.var, port)}\n")
-    return 0
+    for rehearsal in REHEARSALS:
+        say(f"# {rehearsal.title}\n{as_curl(rehearsal.call, given.var, port)}\n")
 
 
-def token_command(given: argparse.Namespace) -> int:
-    """Print a token."""
+def _rehearsals(_given: argparse.Namespace) -> None:
+    for rehearsal in REHEARSALS:
+        say(rehearsal.row)
+
+
+def _token(given: argparse.Namespace) -> None:
     say(make_token(given.var, given.user, given.hours))
-    return 0
-
-
-def say(text: str) -> None:
-    """Write a line and flush it, for a reader at the other end of a pipe."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -3,28 +3,59 @@
 import http.client
 import json
 import shlex
+import socket
 import urllib.request
 import uuid
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from app.sandbox.credentials import make_token
-from app.sandbox.directory import COMPANY, OTHER_COMPANY, home_of
+from app.sandbox.directory import COMPANY, home_of
 
+# Filled in whenever a line is printed, so that no two lines are the same message.
+FRESH_KEY = ("-H", "Idempotency-Key: {fresh}")
 TELLING_HEADERS = ("x-send-outcome", "x-ratelimit-", "x-request-id", "retry-after", "idempotent-")
-_, CONVERSATION = home_of("jane")
-_, OTHER_CONVERSATION = home_of("bob")
+ANNOUNCEMENT = "sandbox.json"
+
+
+class SandboxError(Exception):
+    """The sandbox cannot do what was asked; its text is a sentence for the developer."""
+
+
+def announce(var: Path, port: int) -> Path:
+    """Tell `running_port` the port, in a file of mode 0600 that is there as long as the service runs."""
+    announcement = var / ANNOUNCEMENT
+    announcement.touch(0o600)
+    announcement.write_text(json.dumps({"port": port}))
+    return announcement
+
+
+def running_port(var: Path) -> int:
+    """The port of the service that runs with this folder. Raises SandboxError if none does."""
+    try:
+        port = int(json.loads((var / ANNOUNCEMENT).read_text())["port"])
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            return port
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise SandboxError(
+            "The service is not running here; start it with make run in another terminal."
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A message that a user sends, or somebody without a token; without a text, the body lacks it."""
+    """A message that a user sends, or somebody without a token; without a text, the body lacks it.
+
+    `options` are words for curl alone, which also repeats a conversation that has a range or a list in it.
+    """
 
     user: str | None = "jane"
     company: str = COMPANY
-    conversation: str = CONVERSATION
+    conversation: str = home_of("jane")[1]
     text: str | None = "Hello from the sandbox"
+    options: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -42,29 +73,13 @@ class Call:
         return {**authorization, "Content-Type": "application/json"}
 
 
-EXAMPLES = {
-    "200 sent": Call(),
-    "400 no message_body": Call(text=None),
-    "400 invalid company id": Call(company="not-a-uuid"),
-    "400 invalid conversation id": Call(conversation="not-a-uuid"),
-    "400 no account in this company": Call(company=OTHER_COMPANY, conversation=OTHER_CONVERSATION),
-    "401 no token": Call(user=None),
-    "403 an account without the role": Call(user="nora"),
-    "403 an account made inactive": Call(user="iris"),
-    "500 the chat service fails: whether it was sent is unknown": Call(
-        conversation="00000000-0000-4000-8000-000000000500"
-    ),
-    "500 the account service fails: not sent": Call(user="erin"),
-    "429 the last of 31 at once": Call("bob", OTHER_COMPANY, f"{OTHER_CONVERSATION}?n=[1-31]"),
-}
-"""What the answer will be → the call. curl itself repeats a URL that has a range in it."""
-
-
 def as_curl(call: Call, var: Path, port: int) -> str:
     """The call as one line for a shell, past any proxy that the environment names: it cannot see loopback."""
     direct = ["--noproxy", "*"] if urllib.request.getproxies() else []
     headers = [word for name, value in call.headers(var).items() for word in ("-H", f"{name}: {value}")]
-    return shlex.join(["curl", "-i", *direct, f"http://127.0.0.1:{port}{call.path}", *headers, "-d", call.body])
+    options = [option.format(fresh=uuid.uuid4()) for option in call.options]
+    url = f"http://127.0.0.1:{port}{call.path}"
+    return shlex.join(["curl", "-i", *direct, url, *headers, *options, "-d", call.body])
 
 
 def send(call: Call, var: Path, port: int) -> tuple[int, str]:
@@ -73,12 +88,9 @@ def send(call: Call, var: Path, port: int) -> tuple[int, str]:
     Raises OSError, ValueError or http.client.HTTPException when no JSON comes back within 60 s.
     """
     headers = {**call.headers(var), "Idempotency-Key": str(uuid.uuid4())}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request("POST", quote(call.path), call.body, headers)
         answer = connection.getresponse()
-        text = json.dumps(json.loads(answer.read()), indent=2, ensure_ascii=False)
-    finally:
-        connection.close()
+        text = json.dumps(json.load(answer), indent=2, ensure_ascii=False)
     told = [f"{name}: {value}" for name, value in answer.getheaders() if name.lower().startswith(TELLING_HEADERS)]
     return answer.status, "\n".join([f"HTTP/1.1 {answer.status} {answer.reason}", *told, "", text])

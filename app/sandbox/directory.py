@@ -1,24 +1,6 @@
 """Who and what exists in the sandbox, under fixed ids that documentation and tests may name."""
 
-from dataclasses import dataclass
 from typing import Any
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxAccount:
-    """A person's one account."""
-
-    account_id: str
-    company_id: str
-    person: str
-    active: bool = True
-    role: str = "conversations"
-
-    def on_the_wire(self) -> dict[str, Any]:
-        """The account as the account service tells it."""
-        names = {"account_id": self.account_id, "company_id": self.company_id, "access_level": "member"}
-        return {**names, "active": self.active, "roles": [self.role]}
-
 
 COMPANY = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 OTHER_COMPANY = "c3d4e5f6-a7b8-9012-cdef-123456789012"
@@ -29,19 +11,33 @@ CONVERSATIONS = {
     "d4e5f6a7-b8c9-0123-def1-234567890124": OTHER_COMPANY,
 }
 
-ACCOUNTS = {
-    "jane": SandboxAccount("d4e5f6a7-b8c9-0123-def1-234567890123", COMPANY, "Jane Doe"),
-    "bob": SandboxAccount("e5f6a7b8-c9d0-1234-ef12-345678901234", OTHER_COMPANY, "Bob of another company"),
-    "iris": SandboxAccount("f6a7b8c9-d0e1-2345-f123-456789012345", COMPANY, "Iris Inactive", active=False),
-    "nora": SandboxAccount("a7b8c9d0-e1f2-3456-0123-567890123456", COMPANY, "Nora No-Role", role="contacts"),
-}
-BROKEN_USERS = frozenset({"erin"})
-"""Users for whom the account service answers 500."""
 
-USERS = (*ACCOUNTS, *BROKEN_USERS)
+def _account(
+    account_id: str, company_id: str, *, active: bool = True, role: str = "conversations"
+) -> dict[str, Any]:
+    names = {"account_id": account_id, "company_id": company_id, "access_level": "member"}
+    return {**names, "active": active, "roles": [role]}
+
+
+ACCOUNTS = {
+    "jane": _account("d4e5f6a7-b8c9-0123-def1-234567890123", COMPANY),
+    "rita": _account("b8c9d0e1-f2a3-4567-1234-678901234567", COMPANY),
+    "bob": _account("e5f6a7b8-c9d0-1234-ef12-345678901234", OTHER_COMPANY),
+    "iris": _account("f6a7b8c9-d0e1-2345-f123-456789012345", COMPANY, active=False),
+    "nora": _account("a7b8c9d0-e1f2-3456-0123-567890123456", COMPANY, role="contacts"),
+}
+"""Each user's one account, as the account service tells it."""
+
+NAMES = {"jane": "Jane Doe", "rita": "Rita Rehearsal", "bob": "Bob of another company"}
+"""What those who may send are called."""
+
+BROKEN_USER = "erin"
+"""The account service answers 500 for this user."""
+
+USERS = (*ACCOUNTS, BROKEN_USER)
 
 
 def home_of(user: str) -> tuple[str, str]:
     """Where a user writes when nothing else is said: the company and its first conversation."""
-    company = ACCOUNTS.get(user, ACCOUNTS["jane"]).company_id
+    company = ACCOUNTS.get(user, ACCOUNTS["jane"])["company_id"]
     return company, next(id_ for id_, owner in CONVERSATIONS.items() if owner == company)

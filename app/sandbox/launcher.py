@@ -1,28 +1,37 @@
 """One command that runs the service with all it needs, on loopback, until it is told to stop."""
 
+import ctypes
 import http.client
+import logging
 import os
 import shlex
+import signal
 import socket
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import fields
 from http import HTTPStatus
 from pathlib import Path
 
-from app.sandbox.announcement import announced
-from app.sandbox.calls import Call, as_curl
-from app.sandbox.children import Child, StopSignals
+from werkzeug.serving import make_server
+
+from app.sandbox.calls import Call, SandboxError, announce, as_curl
 from app.sandbox.credentials import AUDIENCE, ISSUER, key_file
+from app.sandbox.services import create_sandbox
+from config.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVICE = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app")
 READY_SECONDS = 30
+# A little more than the service gives the requests that it holds.
+STOP_SECONDS = 16
+PR_SET_PDEATHSIG = 1
 # What the developer has set for this or another service has no business here.
-FOREIGN = (
-    *("JWT_", "ACCOUNT_", "CHAT_", "RATE_LIMIT", "STORE_", "BREAKER_", "MAX_BODY_", "BIND", "METRICS_"),
-    *("WEB_CONCURRENCY", "THREADS", "TRUSTED_PROXIES", "LOG_LEVEL", "GUNICORN_", "FLASK_"),
-)
+FOREIGN = (*(setting.name.upper() for setting in fields(Settings)), "GUNICORN_", "FLASK_")
 WELCOME = """\
 The service listens on http://127.0.0.1:{port}; what it sends stays in a sandbox on this machine.
 Send a message with this line (its token is Jane Doe's, for 12 hours):
@@ -30,73 +39,59 @@ Send a message with this line (its token is Jane Doe's, for 12 hours):
 {curl}
 
 In another terminal:
-  {send}     sends one more and shows the answer
-  {curls}    prints a line of curl for each answer it can give
-The messages that arrived: {inbox}   Logs: {logs}   Ctrl-C stops everything."""
+  {before} send{after}     sends one more and shows the answer
+  {before} curls{after}    prints a line of curl for each answer it can give
+The messages that arrived: {var}/sandbox.sqlite3   Log: {var}/service.log   Ctrl-C stops everything."""
 
 
-class LaunchError(Exception):
-    """The service cannot be run, or ended by itself; its text is a sentence for the developer."""
-
-
-def run(var: Path, port: int, say: Callable[[str], None]) -> None:
+def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], None]) -> None:
     """Run the stand-ins and the service on `port` until SIGINT, SIGTERM or SIGHUP; leaves no process behind.
 
-    Raises LaunchError.
+    `changed` are settings of the service that are not to be the sandbox's. Raises SandboxError.
     """
     check_port(port)
-    stopping = StopSignals()
-    key = key_file(var)
-    (var / "log").mkdir(exist_ok=True)
-    sandbox_port, metrics_port = free_ports()
+    os.umask(0o077)
+    # No signal raises, so that none cuts the ending of the service short.
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: stopping.append(number))
+    key, log = key_file(var), var / "service.log"
+    # Without its lines of access; what goes wrong in a stand-in is shown.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    stand_ins = make_server("127.0.0.1", 0, create_sandbox(var / "sandbox.sqlite3"), threaded=True)
+    env = environment(os.environ, {**settings(key, port, stand_ins.port), **changed})
     with ExitStack() as stack:
-        children = [
-            start(stack, "sandbox", var, sandbox_options(var, sandbox_port), {}),
-            start(stack, "service", var, SERVICE_OPTIONS, settings(key, port, sandbox_port, metrics_port)),
-        ]
+        service = start(SERVICE, log, env)
+        stack.callback(stop, service)
+        # After the fork, which wants a single thread.
+        threading.Thread(target=stand_ins.serve_forever, daemon=True).start()
         deadline = time.monotonic() + READY_SECONDS
-        while not stopping and not (answers(port, "/health/ready") and answers(sandbox_port, "/")):
-            watch(children)
+        while not stopping and not ready(port):
+            watch(service, log)
             if time.monotonic() > deadline:
-                raise LaunchError(f"The service is not ready after {READY_SECONDS} s; see {var / 'log'}.")
+                raise SandboxError(f"The service is not ready after {READY_SECONDS} s; see {log}.")
         if not stopping:
-            stack.enter_context(announced(var, port))
-            say(welcome(var, port, sandbox_port))
+            stack.callback(announce(var, port).unlink, missing_ok=True)
+            say(welcome(var, port))
         while not stopping:
-            watch(children)
+            watch(service, log)
 
 
 def check_port(port: int) -> None:
-    """Raise LaunchError unless `port` can be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise LaunchError(
-                f"Port {port} cannot be used ({error.strerror}): choose another, as in make run PORT=8123."
-            ) from None
+    """Raise SandboxError unless `port` can be listened on."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise SandboxError(
+            f"Port {port} cannot be used ({why}): choose another, as in make run PORT=8123."
+        ) from None
 
 
-def free_ports() -> tuple[int, int]:
-    """Two ports of loopback that nobody listens on now."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
-
-
-def sandbox_options(var: Path, port: int) -> tuple[str, ...]:
-    """How gunicorn serves the stand-ins."""
-    factory = f"app.sandbox.services:create_sandbox({str(var.resolve() / 'sandbox.sqlite3')!r})"
-    return ("--bind", f"127.0.0.1:{port}", "-k", "gthread", "--threads", "32", "--no-control-socket", factory)
-
-
-SERVICE_OPTIONS = ("-c", "config/gunicorn.py", "wsgi:app")
-
-
-def settings(key: Path, port: int, sandbox_port: int, metrics_port: int) -> dict[str, str]:
+def settings(key: Path, port: int, sandbox_port: int) -> dict[str, str]:
     """The settings of the service, whose state lies beside the key."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        metrics_port = probe.getsockname()[1]
     return {
         "JWT_ALGORITHMS": "HS256",
         "JWT_SECRET_FILE": str(key.resolve()),
@@ -112,49 +107,59 @@ def settings(key: Path, port: int, sandbox_port: int, metrics_port: int) -> dict
 
 
 def environment(own: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a child: the launcher's own without what sets up a service, and what is added."""
+    """The environment of the service: the launcher's own without what sets up a service, and what is added."""
     return {**{name: value for name, value in own.items() if not name.startswith(FOREIGN)}, **added}
 
 
-def start(stack: ExitStack, name: str, var: Path, options: tuple[str, ...], added: Mapping[str, str]) -> Child:
-    """Start a gunicorn in the repository; the stack ends it."""
-    command = (sys.executable, "-m", "gunicorn", *options)
-    child = Child(name, command, var / "log" / f"{name}.log", cwd=ROOT, env=environment(os.environ, added))
-    stack.callback(child.stop)
-    return child
+def start(command: Sequence[str], log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a process in the repository, in a session of its own: Ctrl-C reaches it through the launcher alone.
+
+    On Linux it gets SIGTERM when the launcher is killed (prctl(2)). `log` begins anew.
+    """
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: None
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - there is one thread
+        )
 
 
-def watch(children: list[Child]) -> None:
-    """Let a tenth of a second pass; raise LaunchError if a child has ended."""
+def stop(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> None:
+    """SIGTERM to it, after at most so many seconds SIGKILL to what is left of all that it started."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def watch(service: subprocess.Popen[bytes], log: Path) -> None:
+    """Let a tenth of a second pass; raise SandboxError if the service has ended."""
     time.sleep(0.1)
-    for child in children:
-        if child.exit_code is not None:
-            raise LaunchError(f"The {child.name} ended by itself (exit {child.exit_code}); see {child.log}.")
+    if service.poll() is not None:
+        raise SandboxError(f"The service ended by itself (exit {service.returncode}); see {log}.")
 
 
-def answers(port: int, page: str) -> bool:
-    """Whether the page is there and answers 200."""
+def ready(port: int) -> bool:
+    """Whether the service says so."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", page)
+    with suppress(OSError, http.client.HTTPException), closing(connection):
+        connection.request("GET", "/health/ready")
         return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return False
 
 
-def welcome(var: Path, port: int, sandbox_port: int) -> str:
+def welcome(var: Path, port: int) -> str:
     """What the developer reads; exactly one line of it begins with curl."""
     before, after = "make", ""
     if var != Path("var"):
         before = f"{shlex.quote(os.path.relpath(sys.executable))} -m app.sandbox"
         after = f" --var {shlex.quote(str(var))}"
-    return WELCOME.format(
-        port=port,
-        curl=as_curl(Call(), var, port),
-        send=f"{before} send{after}",
-        curls=f"{before} curls{after}",
-        inbox=f"http://127.0.0.1:{sandbox_port}/",
-        logs=var / "log",
-    )
+    return WELCOME.format(port=port, curl=as_curl(Call(), var, port), before=before, after=after, var=var)

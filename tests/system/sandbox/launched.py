@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,15 @@ ROOT = Path(__file__).resolve().parents[3]
 COMMAND = (sys.executable, "-m", "app.sandbox")
 # What a developer may have set for something else.
 STRAY = {"JWT_JWKS_URL": "http://127.0.0.1:1/", "GUNICORN_CMD_ARGS": "--bind 127.0.0.1:1", "RATE_LIMIT": "x"}
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+def shell(line: str) -> tuple[list[str], str]:
+    """The status line and headers of the last answer, and its body."""
+    answer = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True, timeout=60).stdout
+    head, _, body = answer.replace("\r", "").rpartition("\n\n")
+    return head[head.rindex("HTTP/1.1 ") :].split("\n"), body
 
 
 def free_port() -> int:
@@ -34,10 +44,10 @@ def descendants(pid: int) -> list[int]:
 class Launched:
     """A launcher in a group of its own, and all that it started."""
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, *options: str) -> None:
         self.var, self.port = var, free_port()
         self.process = subprocess.Popen(
-            [*COMMAND, "run", "--port", str(self.port), "--var", str(var)],
+            [*COMMAND, "run", "--port", str(self.port), "--var", str(var), *options],
             cwd=ROOT,
             env={**os.environ, **STRAY, "PYTHONUNBUFFERED": ""},
             stdout=subprocess.PIPE,
@@ -82,8 +92,8 @@ class Launched:
 
 
 @contextmanager
-def launched(var: Path) -> Iterator[Launched]:
-    launcher = Launched(var)
+def launched(var: Path, *options: str) -> Iterator[Launched]:
+    launcher = Launched(var, *options)
     guard = threading.Timer(150, launcher.process.terminate)
     guard.start()
     try:

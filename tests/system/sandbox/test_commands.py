@@ -1,37 +1,27 @@
 """The sandbox's commands: a line to paste, messages sent, and a sentence for what went wrong."""
 
 import json
-import shutil
 import sqlite3
 import stat
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from app.sandbox.calls import EXAMPLES, as_curl
-from tests.system.sandbox.launched import Launched, command, free_port
+from app.sandbox.rehearsals import REHEARSALS
+from tests.system.sandbox.launched import Launched, command, free_port, needs_curl, shell
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are followed through /proc and pidfd"),
 ]
-needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-
-
-def shell(line: str) -> tuple[list[str], str]:
-    """The status line and headers of the last answer, and its body."""
-    answer = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True, timeout=60).stdout
-    head, _, body = answer.replace("\r", "").rpartition("\n\n")
-    return head[head.rindex("HTTP/1.1 ") :].split("\n"), body
 
 
 def kept(var: Path, text: str) -> list[tuple[str, ...]]:
-    query = "SELECT message_id, request_id, idempotency_key FROM messages WHERE body = ?"
     with closing(sqlite3.connect(var / "sandbox.sqlite3")) as connection:
-        return connection.execute(query, (text,)).fetchall()
+        columns = "message_id, request_id, idempotency_key"
+        return connection.execute(f"SELECT {columns} FROM messages WHERE body = ?", [text]).fetchall()  # noqa: S608
 
 
 @needs_curl
@@ -47,14 +37,6 @@ def test_the_printed_line_sends_a_message(running: Launched) -> None:
         *("sent_by_id", "sent_by_username"),
     ]
     assert (data["message_id"], request_id) in [row[:2] for row in kept(running.var, data["body"])]
-
-
-@needs_curl
-@pytest.mark.parametrize("answer", EXAMPLES)
-def test_each_example_is_answered_as_it_says(running: Launched, answer: str) -> None:
-    """The line under a title gets the status in the title."""
-    (status, *_), _ = shell(as_curl(EXAMPLES[answer], running.var, running.port))
-    assert status.split()[1] == answer.partition(" ")[0]
 
 
 def test_send_shows_what_became_of_the_message(running: Launched) -> None:
@@ -77,11 +59,18 @@ def test_send_fails_when_the_message_was_not_sent(running: Launched) -> None:
     assert answer.stdout.startswith("HTTP/1.1 403 ")
 
 
-def test_curls_prints_a_line_for_each_example(running: Launched) -> None:
+def test_curls_prints_a_line_for_each_rehearsal(running: Launched) -> None:
     """A comment that tells the answer, then the line."""
     lines = command("curls", "--var", str(running.var)).stdout.splitlines()
-    assert [line.removeprefix("# ") for line in lines if line.startswith("# ")] == list(EXAMPLES)
-    assert len([line for line in lines if line.startswith("curl ")]) == len(EXAMPLES)
+    assert [line.removeprefix("# ") for line in lines if line.startswith("# ")] == [
+        row.title for row in REHEARSALS
+    ]
+    assert len([line for line in lines if line.startswith("curl ")]) == len(REHEARSALS)
+
+
+def test_a_token_can_be_had_by_itself(running: Launched) -> None:
+    """For tools other than curl."""
+    assert command("token", "--var", str(running.var)).stdout.count(".") == 2
 
 
 def test_the_key_is_told_to_nobody(running: Launched) -> None:
@@ -90,7 +79,7 @@ def test_the_key_is_told_to_nobody(running: Launched) -> None:
     files = [path for path in running.var.rglob("*") if path.is_file() and path.name != "sandbox-key"]
     assert not [path for path in files if key.encode() in path.read_bytes()]
     assert key not in "".join(running.lines)
-    for name in ("sandbox.json", "sandbox.sqlite3"):
+    for name in ("sandbox.json", "sandbox.sqlite3", "service.log"):
         assert stat.S_IMODE((running.var / name).stat().st_mode) == 0o600
 
 
@@ -120,5 +109,5 @@ def test_a_service_that_cannot_start_is_told(tmp_path: Path) -> None:
     answer = command("run", "--port", str(free_port()), "--var", str(tmp_path))
     assert answer.returncode == 1
     assert answer.stdout.startswith("The service ended by itself (exit ")
-    assert answer.stdout.endswith(f"see {tmp_path}/log/service.log.\n")
-    assert "JWT_SECRET" in (tmp_path / "log" / "service.log").read_text()
+    assert answer.stdout.endswith(f"see {tmp_path}/service.log.\n")
+    assert "JWT_SECRET" in (tmp_path / "service.log").read_text()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.children import Child
+from app.sandbox.launcher import start, stop
 from tests.system.sandbox.launched import Launched
 
 pytestmark = [
@@ -47,7 +47,7 @@ def hang_up(process: subprocess.Popen[str]) -> None:
 def test_a_signal_leaves_nothing_behind(own: Launched, how: Callable[[subprocess.Popen[str]], None]) -> None:
     """However it is told to stop: exit code 0, no process, no port, no announcement."""
     own.read_until_ready()
-    assert own.running() >= 4
+    assert own.running() >= 3
     how(own.process)
     assert own.process.wait(60) == 0
     assert own.running() == 0
@@ -57,15 +57,15 @@ def test_a_signal_leaves_nothing_behind(own: Launched, how: Callable[[subprocess
 
 
 def test_what_does_not_end_by_itself_is_killed(tmp_path: Path) -> None:
-    """A child that ignores SIGTERM, and what it started, are gone when stop() returns or a moment later."""
+    """A process that ignores SIGTERM, and what it started, are gone when stop() returns or a moment later."""
     held = tmp_path / "held"
     os.mkfifo(held)
-    script = "trap '' TERM; exec 3>held; sleep 60 & echo ready >&3; wait"
-    child = Child("stubborn", ("/bin/sh", "-c", script), tmp_path / "log", cwd=tmp_path, env={"PATH": os.defpath})
+    script = f"trap '' TERM; exec 3>{held}; sleep 60 & echo ready >&3; wait"
+    process = start(("/bin/sh", "-c", script), tmp_path / "log", {"PATH": os.defpath})
     with held.open() as holders:
         assert holders.readline() == "ready\n"
-        child.stop(seconds=0.1)
-        assert child.exit_code == -signal.SIGKILL
+        stop(process, seconds=0.1)
+        assert process.returncode == -signal.SIGKILL
         # The end of the file comes when the last process that holds it has ended.
         ended, _, _ = select.select([holders], [], [], 15)
         assert ended == [holders]
@@ -79,15 +79,12 @@ def test_a_killed_launcher_takes_its_children_along(own: Launched) -> None:
     assert own.running(seconds=30) == 0
 
 
-@pytest.mark.parametrize("name", ["sandbox", "service"])
-def test_a_child_that_ends_ends_all(own: Launched, name: str) -> None:
-    """It exits 1, says which one it was and where its log is, and stops the other."""
+def test_a_service_that_ends_ends_all(own: Launched) -> None:
+    """The launcher exits 1 and says where the service's log is."""
     own.read_until_ready()
-    masters = [
-        int(pid) for pid in Path(f"/proc/{own.process.pid}/task/{own.process.pid}/children").read_text().split()
-    ]
-    os.kill(masters[["sandbox", "service"].index(name)], signal.SIGKILL)
+    (master,) = Path(f"/proc/{own.process.pid}/task/{own.process.pid}/children").read_text().split()
+    os.kill(int(master), signal.SIGKILL)
     out, _ = own.process.communicate(timeout=60)
     assert own.process.returncode == 1
-    assert out.strip() == f"The {name} ended by itself (exit -9); see {own.var}/log/{name}.log."
+    assert out.strip() == f"The service ended by itself (exit -9); see {own.var}/service.log."
     assert own.running(seconds=30) == 0

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.announcement import NotRunningError, running_port
-from app.sandbox.calls import Call, as_curl
+from app.sandbox.calls import FRESH_KEY, Call, SandboxError, as_curl, running_port
 
 
 def test_a_line_survives_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +27,15 @@ def test_a_line_passes_a_proxy_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert as_curl(Call(), tmp_path, 8000).startswith("curl -i --noproxy '*' http://127.0.0.1:8000/")
 
 
+def test_each_line_has_a_key_of_its_own(tmp_path: Path) -> None:
+    """A line printed twice is two messages; one pasted twice is one."""
+    call = Call(options=FRESH_KEY)
+    lines = {as_curl(call, tmp_path, 8000) for _ in range(2)}
+    assert len(lines) == 2
+    assert all("-H 'Idempotency-Key: " in line for line in lines)
+
+
 def test_nothing_is_found_where_nothing_runs(tmp_path: Path) -> None:
     """A folder without a running service says so."""
-    with pytest.raises(NotRunningError):
+    with pytest.raises(SandboxError):
         running_port(tmp_path)

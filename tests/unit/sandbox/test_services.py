@@ -12,7 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.sandbox.directory import COMPANY, OTHER_COMPANY, USERS, home_of
-from app.sandbox.services import REHEARSALS, create_sandbox
+from app.sandbox.rehearsals import MISBEHAVIOURS
+from app.sandbox.services import create_sandbox
 
 JANES_ACCOUNT = "d4e5f6a7-b8c9-0123-def1-234567890123"
 CONVERSATION = "b2c3d4e5-f6a7-8901-bcde-f12345678901"
@@ -21,20 +22,20 @@ MESSAGE = {"account_id": JANES_ACCOUNT, "message_body": "Hi — there"}
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
+def messages(tmp_path: Path) -> Path:
     return tmp_path / "sandbox.sqlite3"
 
 
 @pytest.fixture
-def client(database: Path) -> Iterator[FlaskClient]:
-    with create_sandbox(database).test_client() as client:
+def client(messages: Path) -> Iterator[FlaskClient]:
+    with create_sandbox(messages).test_client() as client:
         yield client
 
 
-def kept(database: Path) -> list[tuple[Any, ...]]:
-    query = "SELECT conversation_id, body, sent_by_id, request_id, idempotency_key FROM messages"
-    with closing(sqlite3.connect(database)) as connection:
-        return connection.execute(query).fetchall()
+def kept(messages: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(messages)) as connection:
+        columns = "conversation_id, body, sent_by_id, request_id, idempotency_key"
+        return connection.execute(f"SELECT {columns} FROM messages ORDER BY rowid").fetchall()  # noqa: S608 - a constant
 
 
 def test_a_message_comes_back_as_a_bare_sent_message(client: FlaskClient) -> None:
@@ -57,21 +58,21 @@ def test_a_message_comes_back_as_a_bare_sent_message(client: FlaskClient) -> Non
     assert str(uuid.UUID(message_id)) == message_id
 
 
-def test_a_message_is_kept_with_the_headers_it_came_with(client: FlaskClient, database: Path) -> None:
-    """Request id and key can be read beside the message, and the inbox shows the latest message first."""
+def test_a_message_is_kept_with_the_headers_it_came_with(client: FlaskClient, messages: Path) -> None:
+    """Request id and key can be read beside the message."""
     client.post(SEND, json=MESSAGE, headers={"X-Request-ID": "r-1", "Idempotency-Key": "k-1"})
-    client.post(SEND, json=MESSAGE | {"message_body": "second"})
-    assert kept(database) == [
+    client.post(SEND, json=MESSAGE | {"message_body": "two\nlines"})
+    assert kept(messages) == [
         (CONVERSATION, "Hi — there", JANES_ACCOUNT, "r-1", "k-1"),
-        (CONVERSATION, "second", JANES_ACCOUNT, None, None),
+        (CONVERSATION, "two\nlines", JANES_ACCOUNT, None, None),
     ]
-    assert [message["body"] for message in client.get("/").get_json()["messages"]] == ["second", "Hi — there"]
 
 
-def test_messages_outlive_the_stand_ins(client: FlaskClient, database: Path) -> None:
-    """A second start finds the messages of the first."""
+def test_messages_outlive_the_stand_ins(client: FlaskClient, messages: Path) -> None:
+    """A second start adds to the messages of the first."""
     client.post(SEND, json=MESSAGE)
-    assert len(create_sandbox(database).test_client().get("/").get_json()["messages"]) == 1
+    create_sandbox(messages).test_client().post(SEND, json=MESSAGE)
+    assert len(kept(messages)) == 2
 
 
 @pytest.mark.parametrize(
@@ -85,10 +86,10 @@ def test_messages_outlive_the_stand_ins(client: FlaskClient, database: Path) -> 
         [MESSAGE],
     ],
 )
-def test_the_body_is_two_strings_and_nothing_else(client: FlaskClient, database: Path, body: object) -> None:
+def test_the_body_is_two_strings_and_nothing_else(client: FlaskClient, messages: Path, body: object) -> None:
     """Whatever else is sent along shows at once, as 400."""
     assert client.post(SEND, json=body).status_code == 400
-    assert kept(database) == []
+    assert kept(messages) == []
 
 
 def test_a_body_that_is_no_json_is_refused(client: FlaskClient) -> None:
@@ -110,15 +111,34 @@ def test_an_account_of_another_company_is_refused(client: FlaskClient) -> None:
     assert client.post(SEND.replace(COMPANY, OTHER_COMPANY), json=MESSAGE).status_code == 403
 
 
-@pytest.mark.parametrize("conversation_id", REHEARSALS)
-def test_a_rehearsal_fails_in_any_company_and_keeps_nothing(
-    client: FlaskClient, database: Path, conversation_id: str
-) -> None:
-    """The last digits of a rehearsal's id are the status it answers; the id reads as any other."""
-    answer = client.post(SEND.replace(CONVERSATION, conversation_id), json=MESSAGE)
-    assert answer.status_code == int(conversation_id[-3:])
+@pytest.mark.parametrize(
+    ("conversation_id", "status"), [(id_, int(word)) for id_, word in MISBEHAVIOURS.items() if word.isdecimal()]
+)
+def test_a_refusal_keeps_nothing(client: FlaskClient, messages: Path, conversation_id: str, status: int) -> None:
+    """The last digits of the id are the status that the chat service answers."""
+    assert client.post(SEND.replace(CONVERSATION, conversation_id), json=MESSAGE).status_code == status
+    assert kept(messages) == []
+
+
+@pytest.mark.parametrize(("word", "header"), [("429", ("Retry-After", "7")), ("307", ("Location", "/"))])
+def test_a_refusal_says_when_or_where_to(client: FlaskClient, word: str, header: tuple[str, str]) -> None:
+    """A busy service names its pause, a redirect leads to where no message is taken."""
+    path = SEND.replace(CONVERSATION, f"00000000-0000-4000-8000-{word:0>12}")
+    assert header in list(client.post(path, json=MESSAGE).headers)
+
+
+@pytest.mark.parametrize("word", ["bad", "f1e1d", "facade"])
+def test_a_message_with_an_odd_answer_has_arrived(client: FlaskClient, messages: Path, word: str) -> None:
+    """What the caller can only be told is unknown was sent in truth."""
+    conversation_id = f"00000000-0000-4000-8000-{word:0>12}"
+    assert client.post(SEND.replace(CONVERSATION, conversation_id), json=MESSAGE).status_code == 201
+    assert [row[0] for row in kept(messages)] == [conversation_id]
+
+
+@pytest.mark.parametrize("conversation_id", MISBEHAVIOURS)
+def test_an_id_in_which_the_service_misbehaves_reads_as_any_other(conversation_id: str) -> None:
+    """It is a UUID in its canonical spelling."""
     assert str(uuid.UUID(conversation_id)) == conversation_id
-    assert kept(database) == []
 
 
 def test_an_account_is_told_as_the_interface_says(client: FlaskClient) -> None:
