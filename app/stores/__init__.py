@@ -18,7 +18,7 @@ KEPT_SECONDS = 86_400
 class StoreLostError(Exception):
     """The store cannot be used now: unreachable, stopped, held by another process, full.
 
-    Its text is a fixed word of ours for the log, never the library's.
+    Its text is for the log: the library's name for the kind of error, never its message, which may show a URL.
     """
 
 
@@ -67,7 +67,6 @@ class Store(Protocol):
 
         Raises StoreLostError within about 0.2 s; the hit may then have been counted.
         """
-        ...
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
         """Take `key` for `owner`, if nobody knows it; with `again` also if its outcome is unknown.
@@ -75,19 +74,15 @@ class Store(Protocol):
         A claim that is not settled within `lease` seconds counts as unknown from then on. Keys are forgotten
         after KEPT_SECONDS. Raises StoreLostError; the key may then have been claimed.
         """
-        ...
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """Record the end of the owner's claim; `not_sent` forgets the key, `answer` is kept with `sent`.
 
         Nothing happens when the key is no longer the owner's. Raises StoreLostError.
         """
-        ...
 
     def probe(self) -> None:
         """Raise StoreLostError unless a hit would be decided now."""
-        ...
 
     def close(self) -> None:
         """Let go of connections; the store may be used again."""
-        ...

@@ -1,7 +1,9 @@
-"""State that belongs to one process."""
+"""What belongs to one process: after a fork the child makes its own."""
 
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -10,9 +12,8 @@ Value = TypeVar("Value")
 class PerProcess(Generic[Value]):
     """A value that every process makes for itself when it first asks.
 
-    After a fork the child has a value of its own. What it inherited is neither used nor closed there: a lock
-    may be held by a thread that the child does not have, and a connection is its parent's (SQLite, "How To
-    Corrupt An SQLite Database File", section 2.6).
+    What a child inherited is neither used nor closed there: a lock may be held by a thread that the child does
+    not have, and a connection is its parent's (SQLite, "How To Corrupt An SQLite Database File", section 2.6).
 
     `make` must be cheap and touch nothing: two threads that ask first at the same moment both call it.
     """
@@ -26,3 +27,34 @@ class PerProcess(Generic[Value]):
         pid = os.getpid()
         value = self._values.get(pid)
         return self._values.setdefault(pid, self._make()) if value is None else value
+
+
+class Pool(Generic[Value]):
+    """Connections that are made when they are needed and used again, the latest returned one first."""
+
+    def __init__(self, connect: Callable[[], Value], close: Callable[[Value], object]) -> None:
+        self._connect = connect
+        self._close = close
+        self._idle: PerProcess[deque[Value]] = PerProcess(deque)
+
+    @contextmanager
+    def lend(self) -> Iterator[Value]:
+        """A connection for this thread alone; on an error it is closed instead of used again."""
+        idle = self._idle.get()
+        try:
+            connection = idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            yield connection
+        except BaseException:
+            self._close(connection)
+            raise
+        idle.append(connection)
+
+    def close(self) -> None:
+        """Close the connections that nobody uses at the moment."""
+        idle = self._idle.get()
+        with suppress(IndexError):
+            while True:
+                self._close(idle.pop())

@@ -1,81 +1,115 @@
 """The store of several machines: a Redis or Valkey server, its sentinels, or a cluster."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import redis
-
 from app.errors import Outcome
 from app.stores import Claim, Decision, StoreLostError
-from app.stores.keys import judge, lifetime
-from app.stores.redis import deadline
-from app.stores.redis.clients import LOST, Client
-from app.stores.redis.scripts import CLAIM, HIT, KEY_PREFIX, SETTLE, WINDOW_PREFIX
-from app.stores.window import SECOND, WIDTH, decide
+from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
+from app.stores.redis.servers import LOST, Servers
 
 CALL_SECONDS = 0.2
 # A probe may have to find a new master among servers that do not answer, and nobody waits for it.
 PROBE_SECONDS = 1.0
 
-_WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (redis.AuthenticationError, "refused the credential"),
-    (redis.exceptions.NoPermissionError, "refused the credential"),
-    (redis.TimeoutError, "no answer in time"),
-    (redis.exceptions.OutOfMemoryError, "memory full"),
-    (redis.exceptions.ReadOnlyError, "read-only"),
-    (redis.exceptions.ClusterDownError, "cluster is down"),
-    (redis.ResponseError, "refused"),
-)
+# The name in the key keeps other users of the same server, and other kinds of values, apart.
+WINDOW_PREFIX = "send-message:window:"
+KEY_PREFIX = "send-message:key:"
+
+# `app.stores.records.admit` in Lua. TIME is the server's clock, so the clocks of the machines that ask do not
+# matter. Lua's numbers hold microseconds exactly until the year 2255, but print them in 14 digits by default.
+HIT = f"""
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local length, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local stamps = redis.call('GET', KEYS[1]) or ''
+local newest = tonumber(string.sub(stamps, -{WIDTH})) or 0
+if newest > now + window then
+  stamps, newest = '', 0
+end
+local admitted = #stamps < length
+  or tonumber(string.sub(stamps, -length, {WIDTH - 1} - length)) <= now - window
+if admitted then
+  local stamp = math.max(now, newest)
+  stamps = string.sub(stamps .. string.format('%0{WIDTH}.0f', stamp), -length)
+  redis.call('SET', KEYS[1], stamps, 'PX', math.ceil((stamp + window - now) / 1000))
+end
+return {{admitted and 1 or 0, string.format('%.0f', now), stamps}}
+"""
+
+# `app.stores.records` in Lua, on a hash. Arguments: fingerprint, owner, lease, kept (both in microseconds), again.
+CLAIM = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local known = redis.call('HMGET', KEYS[1], 'fingerprint', 'owner', 'state', 'lapses_at', 'answer')
+local same = known[1] == ARGV[1]
+local lapsed = known[4] and tonumber(known[4]) <= now
+local unknown = known[3] == 'unknown' or (known[3] == 'claimed' and lapsed)
+if not known[2] or (ARGV[5] == '1' and same and unknown) then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'owner', ARGV[2], 'state', 'claimed',
+    'lapses_at', string.format('%.0f', now + ARGV[3]))
+  redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[4] / 1000))
+  return {1, 1, 'claimed', 0, ''}
+end
+return {known[2] == ARGV[2] and 1 or 0, same and 1 or 0, known[3], lapsed and 1 or 0, known[5] or ''}
+"""
+
+# Arguments: owner, outcome, answer.
+SETTLE = """
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then
+  return 0
+end
+if ARGV[2] == 'not_sent' then
+  return redis.call('DEL', KEYS[1])
+end
+return redis.call('HSET', KEYS[1], 'state', ARGV[2], 'answer', ARGV[3])
+"""
 
 
 class RedisStore:
-    """Windows and keys on the servers behind `client`; connects with the first call, also after a fork."""
+    """Windows and keys on `servers`; connects with the first call, also after a fork."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
 
     def hit(self, key: str, limit: int, window: int) -> Decision:
         """As `Store.hit`; the clock is the server's."""
-        with self._within(CALL_SECONDS):
-            return self._hit(WINDOW_PREFIX + key, limit, window * SECOND)
+        with self._within(CALL_SECONDS) as until:
+            return self._hit(until, WINDOW_PREFIX + key, limit, window * SECOND)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
         """As `Store.claim`; a failover to a replica that had not heard of a claim forgets it."""
-        lapses, kept = lifetime(lease)
-        with self._within(CALL_SECONDS):
-            mine, same, state, lapsed, answer = self._client.run(
-                CLAIM, KEY_PREFIX + key, fingerprint, owner, lapses, kept, int(again)
-            )
-        return judge(mine=bool(mine), same=bool(same), state=state.decode(), lapsed=bool(lapsed), answer=answer)
+        record = (fingerprint, owner, *lifetime(lease), int(again))
+        with self._within(CALL_SECONDS) as until:
+            mine, same, state, lapsed, answer = self._servers.run(until, CLAIM, KEY_PREFIX + key, *record)
+        return judge(mine, same, state.decode(), lapsed, answer)
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As `Store.settle`."""
-        with self._within(CALL_SECONDS):
-            self._client.run(SETTLE, KEY_PREFIX + key, owner, outcome, answer)
+        with self._within(CALL_SECONDS) as until:
+            self._servers.run(until, SETTLE, KEY_PREFIX + key, owner, outcome, answer)
 
     def probe(self) -> None:
         """As `Store.probe`: a real hit on every master, because only a write meets a full or read-only one."""
-        with self._within(PROBE_SECONDS):
-            for key in self._client.reach(WINDOW_PREFIX + "(probe)"):
-                self._hit(key, 1, SECOND)
+        with self._within(PROBE_SECONDS) as until:
+            for key in self._servers.samples(until, WINDOW_PREFIX + "(probe)"):
+                self._hit(until, key, 1, SECOND)
 
     def close(self) -> None:
         """As `Store.close`."""
-        self._client.drop()
+        self._servers.forget()
 
-    def _hit(self, key: str, limit: int, length: int) -> Decision:
-        admitted, now, stamps = self._client.run(HIT, key, limit * WIDTH, length)
+    def _hit(self, until: float, key: str, limit: int, length: int) -> Decision:
+        admitted, now, stamps = self._servers.run(until, HIT, key, limit * WIDTH, length)
         return decide(admitted=bool(admitted), now=int(now), stamps=stamps.decode(), limit=limit, window=length)
 
     @contextmanager
-    def _within(self, allowed: float) -> Iterator[None]:
+    def _within(self, seconds: float) -> Iterator[float]:
         try:
-            with deadline.seconds(allowed):
-                yield
+            yield time.monotonic() + seconds
         except LOST as error:
-            self._client.drop()
-            raise StoreLostError(_word(error)) from error
-
-
-def _word(error: Exception) -> str:
-    return next((word for kind, word in _WORDS if isinstance(error, kind)), "unreachable")
+            # After a restart of the server every idle connection is dead.
+            self._servers.forget()
+            raise StoreLostError(type(error).__name__) from error

@@ -1,85 +1,124 @@
 """The store of one machine: a SQLite file that all its processes share."""
 
+import itertools
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
 from app.errors import Outcome
 from app.stores import Claim, Decision, StoreLostError
-from app.stores.keys import judge, lifetime
-from app.stores.sqlite.connections import Connections
-from app.stores.sqlite.statements import CLAIM, HIT, RELEASE, SETTLE
-from app.stores.sqlite.sweeping import Sweep
-from app.stores.window import SECOND, WIDTH, decide
+from app.stores.processes import PerProcess, Pool
+from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
+from app.stores.sqlite.statements import BEGINNING, CLAIM, CLAIMED, DECISION, HIT, LOOK, RELEASE, SETTLE, SWEEP
 
-_PROBE = "(probe)"
+BUSY_SECONDS = 0.2
+# A process looks at more rows than it can add meanwhile, so the file stays as small as what is alive in it.
+SWEEP_EVERY = 64
+SWEEP_ROWS = 200
 
 
 class SqliteStore:
-    """Windows and keys in a SQLite file (WAL) at `path`, which is made, 0600, by the first hit.
+    """Windows and keys in a SQLite file (WAL) at `path`, which is made, 0600, by the first call.
 
-    The limit is exact over all processes of the machine, and windows outlive them; keys outlive a power cut as
-    well. Constructing a store touches nothing; connections are made after a fork, by whoever needs one. A file
-    that is deleted, or replaced together with its `-wal` and `-shm`, is noticed by the next hit. Not for network
-    file systems, where SQLite's locks do not hold.
+    The limit is exact over all processes of the machine, and windows and keys outlive them. Constructing a store
+    touches nothing; connections are made after a fork, by whoever needs one. The file may be deleted or replaced
+    only while no process uses it. Not for network file systems, where SQLite's locks do not hold.
     """
 
     def __init__(self, path: str) -> None:
-        self._connections = Connections(path, synchronous="NORMAL")
-        # A claim that a power cut took back would be sent a second time.
-        self._durable = Connections(path, synchronous="FULL")
-        self._sweep = Sweep()
-        self._trouble: StoreLostError | None = None
+        self._path = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would look at the disk
+        self._making = PerProcess(threading.Lock)
+        self._connections = Pool(self._open, sqlite3.Connection.close)
+        self._hits = itertools.count(1)
+        self._swept = dict.fromkeys(SWEEP, 0)
 
     def hit(self, key: str, limit: int, window: int) -> Decision:
         """As `Store.hit`; stamps are exact to a millisecond."""
-        self._raise_trouble()
         length = window * SECOND
         record = {"key": key, "window": length, "length": limit * WIDTH}
-        with self._connections.lend() as connection:
-            # SQLite commits when the statement has given its last row, so all are fetched.
-            ((admitted, now, stamps),) = connection.execute(HIT, record).fetchall()
-        if self._sweep.is_due():
-            self._sweep_on()
+        with _lent(self._connections) as connection:
+            if next(self._hits) % SWEEP_EVERY == 0:
+                self._sweep(connection)
+            connection.execute(HIT, record)
+            ((admitted, now, stamps),) = connection.execute(DECISION).fetchall()
         return decide(admitted=bool(admitted), now=now, stamps=stamps, limit=limit, window=length)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
         """As `Store.claim`; one statement."""
         lapses, kept = lifetime(lease)
-        record = {
-            "key": key,
-            "fingerprint": fingerprint,
-            "owner": owner,
-            "lease": lapses,
-            "kept": kept,
-            "again": again,
-        }
-        with self._durable.lend() as connection:
-            ((mine, same, state, lapsed, answer),) = connection.execute(CLAIM, record).fetchall()
-        return judge(mine=bool(mine), same=bool(same), state=state, lapsed=bool(lapsed), answer=answer)
+        record = {"key": key, "fingerprint": fingerprint, "owner": owner, "again": again}
+        with _lent(self._connections) as connection:
+            connection.execute(CLAIM, {**record, "lease": lapses, "kept": kept})
+            (claim,) = connection.execute(CLAIMED, record).fetchall()
+        return judge(*claim)
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As `Store.settle`; one statement."""
         record = {"key": key, "owner": owner, "outcome": outcome, "answer": answer}
-        # A settlement that a power cut takes back leaves the claim, which lapses into unknown.
-        with self._connections.lend() as connection:
+        with _lent(self._connections) as connection:
             connection.execute(RELEASE if outcome == "not_sent" else SETTLE, record)
 
     def probe(self) -> None:
         """As `Store.probe`: a real hit, because only a write meets a full disk or a held file."""
-        self.hit(_PROBE, 1, 1)
+        self.hit("(probe)", 1, 1)
 
     def close(self) -> None:
         """As `Store.close`."""
         self._connections.close()
-        self._durable.close()
 
-    def _sweep_on(self) -> None:
-        # The hit is decided and stays so. What went wrong is no less a trouble of the file: the next hit,
-        # which would likely meet it itself, reports it.
+    def _sweep(self, connection: sqlite3.Connection) -> None:
+        """Walk on through the tables, from wherever this process is in them, and delete what has ended."""
+        for table, after in self._swept.items():
+            ((last,),) = connection.execute(LOOK[table], (after, SWEEP_ROWS)).fetchall()
+            if last is not None:
+                connection.execute(SWEEP[table], (after, last))
+            self._swept[table] = last or 0
+
+    def _open(self) -> sqlite3.Connection:
+        self._make_file()
+        # SQLite itself would make a missing file readable to everybody.
+        name = f"{self._path.as_uri()}?mode=rw"
+        connection = sqlite3.connect(
+            name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+        )
         try:
-            with self._connections.lend() as connection:
-                self._sweep.step(connection)
-        except StoreLostError as error:
-            self._trouble = error
+            _write_ahead(connection)
+            # In WAL mode this survives the death of any process, not a power cut: docs/adr/0003-idempotency.md.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(BEGINNING)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-    def _raise_trouble(self) -> None:
-        if self._trouble is not None:
-            trouble, self._trouble = self._trouble, None
-            raise trouble
+    def _make_file(self) -> None:
+        # Path.mkdir(parents=True) gives its mode to the last folder alone.
+        for folder in reversed(self._path.parents):
+            if not folder.exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
+        # To close a descriptor of a file is to drop all locks that the process has on it (POSIX), so no thread
+        # may open it before this one is closed. SQLite gives `-wal` and `-shm` the mode of the file.
+        with self._making.get(), suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
+
+
+@contextmanager
+def _lent(pool: Pool[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
+    try:
+        with pool.lend() as connection:
+            yield connection
+    except (sqlite3.Error, OSError) as error:
+        # SQLite's own names, such as SQLITE_BUSY and SQLITE_FULL, say it best.
+        raise StoreLostError(getattr(error, "sqlite_errorname", type(error).__name__)) from error
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Put a new file in WAL mode, where SQLite gives up at once if another process is about to do the same."""
+    until = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",) and time.monotonic() < until:
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()

@@ -3,35 +3,44 @@
 `now` comes from SQLite itself. It reads its clock once for a statement, after that statement has taken the
 write lock, so the stamps of a record never run backwards whatever process they come from. The clock of
 `julianday` has milliseconds (`unixepoch('subsec')` would need SQLite 3.42).
+
+What was decided does not come back by RETURNING: the statement would hold the write lock until its thread has its
+turn in the interpreter again, which in a burst takes longer than others wait. Triggers note it in a table of the
+connection's own instead, from which it is read when the lock is gone.
 """
 
-from app.stores.window import WIDTH
+from app.stores.records import WIDTH
 
 _NOW = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
 
-# Each step brings the schema one version on, and `user_version` counts them. A step only ever adds, so that
-# the release before it goes on working on the same file.
-SCHEMA = (
-    """
-    CREATE TABLE windows (
-        key TEXT NOT NULL UNIQUE,
-        expires_at INTEGER NOT NULL,
-        admitted INTEGER NOT NULL,
-        stamps TEXT NOT NULL
-    ) STRICT
-    """,
-    """
-    CREATE TABLE keys (
-        key TEXT NOT NULL UNIQUE,
-        expires_at INTEGER NOT NULL,
-        fingerprint TEXT NOT NULL,
-        owner TEXT NOT NULL,
-        state TEXT NOT NULL,
-        lapses_at INTEGER NOT NULL,
-        answer BLOB
-    ) STRICT
-    """,
-)
+TABLES = ("windows", "keys")
+
+_NOTE_WINDOW = f"SET (now, admitted, stamps) = ({_NOW}, NEW.admitted, NEW.stamps)"
+_NOTE_KEY = f"""
+SET (now, fingerprint, owner, state, lapses_at, answer)
+    = ({_NOW}, NEW.fingerprint, NEW.owner, NEW.state, NEW.lapses_at, NEW.answer)
+"""
+
+# What every connection begins with. A later release only ever adds to the tables, so that the one before it goes
+# on working on the same file.
+BEGINNING = f"""
+CREATE TABLE IF NOT EXISTS windows (
+    key TEXT NOT NULL UNIQUE, expires_at INTEGER NOT NULL, admitted INTEGER NOT NULL, stamps TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS keys (
+    key TEXT NOT NULL UNIQUE, expires_at INTEGER NOT NULL, fingerprint TEXT NOT NULL, owner TEXT NOT NULL,
+    state TEXT NOT NULL, lapses_at INTEGER NOT NULL, answer BLOB
+) STRICT;
+PRAGMA temp_store = MEMORY;
+CREATE TEMP TABLE window_note (now, admitted, stamps);
+INSERT INTO window_note (now) VALUES (0);
+CREATE TEMP TRIGGER window_made AFTER INSERT ON main.windows BEGIN UPDATE window_note {_NOTE_WINDOW}; END;
+CREATE TEMP TRIGGER window_changed AFTER UPDATE ON main.windows BEGIN UPDATE window_note {_NOTE_WINDOW}; END;
+CREATE TEMP TABLE key_note (now, fingerprint, owner, state, lapses_at, answer);
+INSERT INTO key_note (now) VALUES (0);
+CREATE TEMP TRIGGER key_made AFTER INSERT ON main.keys BEGIN UPDATE key_note {_NOTE_KEY}; END;
+CREATE TEMP TRIGGER key_changed AFTER UPDATE ON main.keys BEGIN UPDATE key_note {_NOTE_KEY}; END;
+"""  # noqa: S608 - made of the constants above
 
 _NEWEST = f"substr(stamps, -{WIDTH})"
 _IN_THE_FUTURE = f"CAST({_NEWEST} AS INTEGER) > excluded.stamps + :window"
@@ -41,25 +50,22 @@ _ADMITTED = f"""(
     OR {_IN_THE_FUTURE}
 )"""
 
-# `app.stores.window.admit` in SQL. The row that would be inserted carries `now` as its only stamp; the right
+# `app.stores.records.admit` in SQL. The row that would be inserted carries `now` as its only stamp; the right
 # sides of SET all see the row as it was.
 HIT = f"""
 INSERT INTO windows (key, expires_at, admitted, stamps)
 VALUES (:key, {_NOW} + :window, 1, printf('%0{WIDTH}d', {_NOW}))
 ON CONFLICT (key) DO UPDATE SET
     admitted = {_ADMITTED},
-    expires_at = CASE
-        WHEN NOT {_ADMITTED} THEN expires_at
-        WHEN {_IN_THE_FUTURE} THEN excluded.expires_at
-        ELSE max(excluded.expires_at, {_NEWEST} + :window)
-    END,
+    expires_at = max(excluded.expires_at, {_NEWEST} + :window),
     stamps = CASE
         WHEN NOT {_ADMITTED} THEN stamps
         WHEN {_IN_THE_FUTURE} THEN excluded.stamps
         ELSE substr(stamps || max(excluded.stamps, {_NEWEST}), -:length)
     END
-RETURNING admitted, {_NOW}, stamps
-"""  # noqa: S608 - made of the constants above
+"""  # noqa: S608 - as above
+
+DECISION = "SELECT admitted, now, stamps FROM window_note"
 
 _TAKEN = f"""(
     expires_at <= {_NOW}
@@ -79,24 +85,20 @@ ON CONFLICT (key) DO UPDATE SET
     state = CASE WHEN {_TAKEN} THEN excluded.state ELSE state END,
     lapses_at = CASE WHEN {_TAKEN} THEN excluded.lapses_at ELSE lapses_at END,
     answer = CASE WHEN {_TAKEN} THEN NULL ELSE answer END
-RETURNING owner = :owner, fingerprint = :fingerprint, state, lapses_at <= {_NOW}, answer
 """  # noqa: S608 - as above
+
+CLAIMED = "SELECT owner = :owner, fingerprint = :fingerprint, state, lapses_at <= now, answer FROM key_note"
 
 SETTLE = "UPDATE keys SET state = :outcome, answer = :answer WHERE key = :key AND owner = :owner"
 
 RELEASE = "DELETE FROM keys WHERE key = :key AND owner = :owner"
 
-TABLES = ("windows", "keys")
-
+# The end of the next rows of a table, and the removal of those among them that have ended.
 LOOK = {
-    table: f"""
-    SELECT max(rowid), total(expires_at <= {_NOW})
-    FROM (SELECT rowid, expires_at FROM {table} WHERE rowid > :after ORDER BY rowid LIMIT :count)
-    """  # noqa: S608 - as above
+    table: f"SELECT max(rowid) FROM (SELECT rowid FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?)"  # noqa: S608 - as above
     for table in TABLES
 }
-
 SWEEP = {
-    table: f"DELETE FROM {table} WHERE rowid > :after AND rowid <= :last AND expires_at <= {_NOW}"  # noqa: S608 - as above
+    table: f"DELETE FROM {table} WHERE rowid > ? AND rowid <= ? AND expires_at <= {_NOW}"  # noqa: S608 - as above
     for table in TABLES
 }

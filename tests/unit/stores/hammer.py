@@ -1,22 +1,20 @@
-"""A process that hits a store as fast as it can, from several threads; run as a program by `Hammer`.
+"""Processes that hit a store together, each as fast as it can and from several threads."""
 
-It says `ready`, waits for a line, and prints each hit as [before, after, admitted, remaining].
-"""
-
-import json
-import subprocess
-import sys
+import multiprocessing
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 from typing import NamedTuple
 
 from app.stores import Store
 from app.stores.opening import open_store
-from tests.unit.stores.servers import wait_for, works
 
-ROOT = Path(__file__).parents[3]
+# Its children are forked from a process that has imported this module, and nothing else.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload([__name__])
+PATIENCE = 60.0
 
 
 class Hit(NamedTuple):
@@ -30,10 +28,7 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True)
 class Hammer:
-    """What each process does: `threads` threads hit `key` until `hits` or `seconds` are over.
-
-    A warm one first waits until the store works.
-    """
+    """What each process does: `threads` threads hit `key` until `hits` or `seconds` are over."""
 
     url: str
     key: str
@@ -42,27 +37,28 @@ class Hammer:
     hits: int
     seconds: float
     threads: int
-    warm: bool = False
 
     def processes(self, count: int) -> list[Hit]:
         """The hits of `count` real processes that began together."""
-        command = [sys.executable, "-m", "tests.unit.stores.hammer", json.dumps(vars(self))]
-        running = [
-            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(count)
-        ]
+        start = CONTEXT.Barrier(count)
+        pipes = [CONTEXT.Pipe(duplex=False) for _ in range(count)]
+        running = [CONTEXT.Process(target=_answer, args=(self, start, sender)) for _, sender in pipes]
+        for process in running:
+            process.start()
         try:
-            return _collect(running)
+            assert all(receiver.poll(PATIENCE) for receiver, _ in pipes)
+            return [hit for receiver, _ in pipes for hit in receiver.recv()]
         finally:
-            for process in running:
+            for process, ends in zip(running, pipes, strict=True):
                 process.kill()
-                process.communicate()
+                process.join()
+                process.close()
+                for end in ends:
+                    end.close()
 
     def run(self) -> list[Hit]:
         """The hits of this process."""
         store = open_store(self.url)
-        if self.warm:
-            wait_for(lambda: works(store))
         done: list[Hit] = []
         threads = [threading.Thread(target=self._thread, args=(store, done)) for _ in range(self.threads)]
         for thread in threads:
@@ -82,20 +78,6 @@ class Hammer:
             done.append(Hit(before, time.time(), decision.admitted, decision.remaining))
 
 
-def _collect(running: list[subprocess.Popen[str]]) -> list[Hit]:
-    for process in running:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate(timeout=60)[0] for process in running]
-    return [Hit(*hit) for output in outputs for hit in json.loads(output)]
-
-
-if __name__ == "__main__":
-    hammer = Hammer(**json.loads(sys.argv[1]))
-    print("ready", flush=True)  # noqa: T201 - this is how it speaks
-    sys.stdin.readline()
-    print(json.dumps(hammer.run()))  # noqa: T201 - as above
+def _answer(hammer: Hammer, start: Barrier, sender: "Connection[list[Hit], None]") -> None:
+    start.wait()
+    sender.send(hammer.run())

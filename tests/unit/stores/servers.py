@@ -144,7 +144,7 @@ def clustered(folder: Path, nodes: int = 3) -> Iterator[list[Server]]:
 def _node(folder: Path) -> Server:
     # The bus would be at port + 10000, which may be taken or no port at all.
     bus = free_port()
-    options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "1000")
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "5000")
     return Server(folder, "--save", "", *options, bus=bus)
 
 

@@ -83,7 +83,7 @@ def test_hits_in_flight_together_lose_the_store_once(
 
     assert sorted(decision.remaining for decision in decisions) == [0, 0, 1, 2, 3, 4, 5, 6]
     assert [record.message for record in caplog.records] == [
-        "store lost: out of reach; this process admits 1/4 of each limit until it is back"
+        "store lost: out of reach; this process admits 1/4 of each limit"
     ]
     assert len(probers()) == 1
 

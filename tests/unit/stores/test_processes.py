@@ -15,7 +15,7 @@ from app.stores.memory import MemoryStore
 from app.stores.opening import open_store
 store = open_store(sys.argv[1])
 store.hit("a", 30, 60)
-locks = [store._windows.get().lock] if isinstance(store, MemoryStore) else []
+locks = [store._records.get().lock] if isinstance(store, MemoryStore) else []
 for lock in locks:
     lock.acquire()
 child = os.fork()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.stores.opening import open_store
-from app.stores.redis.scripts import WINDOW_PREFIX
-from app.stores.window import SECOND, WIDTH, admit
+from app.stores.records import SECOND, WIDTH, admit
+from app.stores.redis import WINDOW_PREFIX
 from tests.unit.stores.servers import Server
 
 pytestmark = pytest.mark.enable_socket

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.stores.memory import MemoryStore
-from app.stores.window import SECOND, admit, decide
+from app.stores.records import SECOND, admit, decide
 
 STEPS = st.lists(st.tuples(st.integers(0, 4 * SECOND), st.integers(1, 5), st.sampled_from("ab")), max_size=60)
 WINDOW = 3

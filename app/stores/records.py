@@ -1,16 +1,20 @@
-"""One window as one text: its latest admissions, each 16 digits of microseconds since the epoch, oldest first.
+"""What a record means, the same in SQL, in Lua and in Python.
 
-Fixed width makes the same record cheap in SQL, in Lua and in Python: the limit-th latest admission is a slice
-from the end, and comparing two stamps as text compares their times. A limit that is lowered or raised between
-two deployments needs no migration, because only the end of the text is ever looked at.
+A window is one text: its latest admissions, each 16 digits of microseconds since the epoch, oldest first. Fixed
+width makes the limit-th latest a slice from the end, and lets text be compared like times. Only the end of the
+text is ever looked at, so a limit that is raised or lowered between two deployments needs no migration.
+
+A key has the fingerprint and the owner of its claim, its state (`claimed`, then `sent` or `unknown`), the moment
+at which an unsettled claim lapses, and the answer that was sent. A lapsed claim counts as unknown: its owner died.
 """
 
 from bisect import bisect_right
 
-from app.stores import Decision
+from app.stores import KEPT_SECONDS, Claim, ClaimState, Decision
 
 WIDTH = 16
 SECOND = 1_000_000
+CLAIMED = "claimed"
 
 
 def admit(stamps: str, now: int, limit: int, window: int) -> tuple[bool, str]:
@@ -50,3 +54,19 @@ def decide(*, admitted: bool, now: int, stamps: str, limit: int, window: int) ->
         reset_at=-((oldest + window) // -SECOND),
         retry_after=max(1, -(wait // -SECOND)),
     )
+
+
+def lifetime(lease: float) -> tuple[int, int]:
+    """When a claim lapses and when it is forgotten, in microseconds from now: a day after it can be settled."""
+    return int(lease * SECOND), int((lease + KEPT_SECONDS) * SECOND)
+
+
+def judge(mine: int, same: int, state: str, lapsed: int, answer: bytes | None) -> Claim:
+    """What the asker is told, from the record after the claim; truth is 0 or 1, as SQL and Lua have it."""
+    if mine:
+        return Claim(ClaimState.NEW)
+    if not same:
+        return Claim(ClaimState.REUSED)
+    if state == CLAIMED:
+        return Claim(ClaimState.UNKNOWN if lapsed else ClaimState.IN_PROGRESS)
+    return Claim(ClaimState(state), answer)
