@@ -1,0 +1,97 @@
+"""The scenes of the fault laboratory, short; `make chaos` plays them in full and holds them to their times."""
+
+import pytest
+
+from tests.system.faults.crowds import crowd
+from tests.system.faults.deadlines import nobody_listens, slow_service
+from tests.system.faults.deaths import (
+    killed_master,
+    killed_workers,
+    replaced_workers,
+    terminated,
+    worn_out_workers,
+)
+from tests.system.faults.keepalive import keepalive_race
+from tests.system.faults.keys import keyed_sends, storm
+from tests.system.faults.losses import LOSSES
+from tests.system.faults.sends import sends
+from tests.system.faults.stage import Report, Stage
+from tests.system.faults.stores import lost_store
+
+pytestmark = pytest.mark.system
+
+# For a machine that has other things to do as well.
+SLACK = 3.0
+
+
+def hold(report: Report) -> None:
+    """No promise was broken."""
+    print(report)  # noqa: T201 - figures for those who look
+    assert report.violations == []
+
+
+def test_no_answer_says_what_the_ledger_does_not(stage: Stage) -> None:
+    """Whatever the chat service does: sent is in its ledger, not_sent is not, and nothing is there twice."""
+    hold(sends(stage, count=400, callers=16))
+
+
+def test_a_key_is_sent_under_once_however_often_it_is_repeated(stage: Stage) -> None:
+    """Also while the first request is still under way; replays are the first answer to the byte."""
+    hold(keyed_sends(stage, count=100, callers=16))
+
+
+def test_of_twenty_who_come_at_once_one_sends(stage: Stage) -> None:
+    """The others get its answer, or are asked to wait."""
+    hold(storm(stage, keys=5, callers=20))
+
+
+def test_a_worker_that_dies_sends_nothing_twice(stage: Stage) -> None:
+    """Under a key whose worker was killed the outcome is unknown in the end, or the message was sent."""
+    hold(killed_workers(stage, kills=3, every=1))
+
+
+def test_keys_outlive_the_master(stage: Stage) -> None:
+    """All processes are killed; what was sent is replayed by those that follow."""
+    hold(killed_master(stage, alone=False))
+
+
+def test_sighup_fails_no_send(stage: Stage) -> None:
+    """All workers are replaced under load."""
+    hold(replaced_workers(stage, times=1))
+
+
+def test_max_requests_fails_no_send(stage: Stage) -> None:
+    """Workers leave and are replaced under load."""
+    hold(worn_out_workers(stage, seconds=2))
+
+
+def test_sigterm_fails_no_send_under_way(stage: Stage) -> None:
+    """What the chat service has is answered before the process ends."""
+    hold(terminated(stage, sends=16))
+
+
+@pytest.mark.parametrize("name", ["Valkey stopped", "cluster node stopped", "sentinel failover"])
+def test_a_lost_store_refuses_keys_and_nothing_else(stage: Stage, name: str) -> None:
+    """Sends without a key go on, those with one are told that it cannot be honoured, until the store is back."""
+    hold(lost_store(stage, name, LOSSES[name], seconds=1, slack=SLACK))
+
+
+def test_where_nobody_listens_nothing_is_sent(stage: Stage) -> None:
+    """The caller knows it long before the deadline."""
+    hold(nobody_listens(stage, sends=3, slack=SLACK))
+
+
+def test_a_slow_chat_service_costs_no_more_than_the_deadline(stage: Stage) -> None:
+    """A total holds against a hang and against every kind of drip."""
+    hold(slow_service(stage, sends=8, slack=SLACK))
+
+
+@pytest.mark.parametrize("way", ["hangs, then is started again", "cannot be reached"])
+def test_a_crowd_that_waits_is_in_nobodys_way(stage: Stage, way: str) -> None:
+    """Health, 401 and 400 are answered meanwhile, and sends succeed soon after the chat service is back."""
+    hold(crowd(stage, clients=60, asked=20, way=way, slack=SLACK))
+
+
+def test_an_idle_connection_that_is_about_to_close_is_no_trap(stage: Stage) -> None:
+    """Sends at the idle limit of the chat service seldom end unknown, and never twice or untrue."""
+    hold(keepalive_race(stage, idle=0.5, rounds=4, lanes=16, share=0.05))

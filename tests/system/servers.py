@@ -1,0 +1,189 @@
+"""The service as it is deployed: real processes of a real WSGI server, with an environment of their own."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tests.people import AUDIENCE, ISSUER, SECRET
+from tests.system.clients import Connection, Request, ask
+from tests.system.processes import PATIENCE, ReservedPort, accepts, await_until, children, is_running, stopped
+from tests.system.standins import Services
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+READY = Request("GET", "/health/ready")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A way to serve the application; `arguments` makes the command line for a port.
+
+    Where workers wait with epoll, a server has started when each of them accepts connections.
+    """
+
+    name: str
+    arguments: Callable[[int], Sequence[str]]
+    epoll: bool = False
+
+
+def gunicorn(*options: str) -> Kind:
+    """Our configuration under gunicorn, with further options."""
+    command = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", *options, "wsgi:app")
+    return Kind("gunicorn with our configuration", lambda _: command, epoll=True)
+
+
+OURS = gunicorn()
+PLAIN = Kind(
+    "gunicorn without configuration",
+    lambda port: (f"{BIN}/gunicorn", "--bind", f"127.0.0.1:{port}", "wsgi:app"),
+)
+WAITRESS = Kind("waitress", lambda port: (f"{BIN}/waitress-serve", f"--listen=127.0.0.1:{port}", "wsgi:app"))
+
+
+def inherited() -> dict[str, str]:
+    """What a server gets of the tester's own environment: where programs are, and coverage's settings."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in {"PATH", "HOME"} or name.startswith(("COVERAGE_", "COV_"))
+    }
+
+
+def settings(services: Services, folder: Path) -> dict[str, str]:
+    """Settings that start a service in front of these stand-ins, with times that a busy machine can keep."""
+    return {
+        "JWT_ALGORITHMS": "HS256",
+        "JWT_SECRET": SECRET,
+        "JWT_ISSUER": ISSUER,
+        "JWT_AUDIENCE": AUDIENCE,
+        "ACCOUNT_SERVICE_URL": services.account_url,
+        "CHAT_SERVICE_URL": services.chat_url,
+        "STORE_URL": f"sqlite:///{folder}/state.sqlite3",
+        "ACCOUNT_TIMEOUT_SECONDS": "10",
+        "CHAT_TIMEOUT_SECONDS": "10",
+        "WEB_CONCURRENCY": "2",
+        "METRICS_BIND": "127.0.0.1:0",
+    }
+
+
+class Server:
+    """One server in a session of its own. Its output goes to `folder/log`, its port stays its own until closed."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], kind: Kind = OURS) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = folder / "log"
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
+        self._kind = kind
+        self._environ = {"BIND": f"127.0.0.1:{self.port}", **inherited(), **environ}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> None:
+        """Start the process and wait for nothing."""
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._kind.arguments(self.port),
+                cwd=ROOT,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def start(self, workers: int | None = None) -> Self:
+        """Start the process and wait until all of its workers, as many as are set unless told, can answer."""
+        self.launch()
+        count = workers or int(self._environ["WEB_CONCURRENCY"])
+        await_until(lambda: self._has_ended() or self._is_ready(count), lambda: f"not ready:\n{self.log}")
+        assert not self._has_ended(), f"ended with {self.process.returncode}:\n{self.log}"
+        return self
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The process that was started."""
+        assert self._process is not None
+        return self._process
+
+    def pids(self) -> list[int]:
+        """Its workers that run."""
+        return [pid for pid in children(self.process.pid) if is_running(pid)]
+
+    def is_free(self) -> bool:
+        """Whether nobody listens on its port."""
+        return self._reserved.refuses()
+
+    @property
+    def log(self) -> str:
+        """All that it wrote to standard output and error."""
+        return self._log.read_text(encoding="utf-8")
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """The JSON lines of its log; other lines are left out."""
+        # The last one may still be on its way.
+        whole = self.log.rpartition("\n")[0].splitlines()
+        return [json.loads(line) for line in whole if line.startswith("{")]
+
+    def events(self, beginning: str) -> list[dict[str, Any]]:
+        """The lines of its log whose event begins so."""
+        return [line for line in self.log_lines() if line["event"].startswith(beginning)]
+
+    def await_events(self, beginning: str, count: int = 1, seconds: float = PATIENCE) -> None:
+        """Return when its log has so many lines whose event begins so; fails after `seconds`."""
+        await_until(
+            lambda: len(self.events(beginning)) >= count,
+            lambda: f"not {count} of {beginning!r}:\n{self.log}",
+            seconds,
+        )
+
+    def connect_to(self, pid: int) -> Connection:
+        """A connection that this worker holds, of all the workers."""
+        with stopped(other for other in self.pids() if other != pid):
+            connection = Connection(self.port)
+            assert connection.ask(READY).status == 200
+        return connection
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process that was started, and to it alone."""
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Its exit code; fails when it has none within `seconds`."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running:\n{self.log}") from None
+
+    def stop(self) -> int:
+        """SIGTERM, then its exit code; what is left of all that it started is killed after PATIENCE."""
+        try:
+            if not self._has_ended():
+                self.signal(signal.SIGTERM)
+            return self.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def close(self) -> None:
+        """Stop it if it runs, and give its port away."""
+        try:
+            if self._process is not None:
+                self.stop()
+        finally:
+            self._reserved.__exit__()
+
+    def _has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def _is_ready(self, workers: int) -> bool:
+        if self._kind.epoll and sum(accepts(pid, self.port) for pid in self.pids()) != workers:
+            return False
+        return not self.is_free() and ask(self.port, READY).status == 200

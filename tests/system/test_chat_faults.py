@@ -1,0 +1,67 @@
+"""What the chat service does to a send on the wire, and what the caller is told of it."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.behaviours import (
+    Behaviour,
+    answers,
+    closes,
+    delivers,
+    drips,
+    half_body,
+    half_headers,
+    hangs,
+    resets,
+)
+from tests.system.clients import ask, sending
+from tests.system.servers import Server, settings
+from tests.system.standins import Services
+
+pytestmark = pytest.mark.system
+
+BEHAVIOURS: dict[str, Behaviour] = {
+    "delivers": delivers,
+    "closes": closes,
+    "resets": resets,
+    "hangs": hangs,
+    "half_headers": half_headers,
+    "half_body": half_body,
+    "drips": drips,
+    "redirects": answers(307, Location="http://127.0.0.1:1/"),
+    "fails": answers(500, {}),
+    "refuses": answers(422, {}),
+    "babbles": answers(200, body=b"<html>"),
+}
+OUTCOMES = dict.fromkeys(BEHAVIOURS, (500, "unknown")) | {"delivers": (200, "sent"), "refuses": (400, "not_sent")}
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Services]:
+    with Services() as running:
+        running.behaviours = dict(BEHAVIOURS)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(services: Services) -> Iterator[Server]:
+    """A service that waits for the chat service for half a second."""
+    with tempfile.TemporaryDirectory() as name:
+        running = Server(Path(name), settings(services, Path(name)) | {"CHAT_TIMEOUT_SECONDS": "0.5"})
+        try:
+            yield running.start()
+        finally:
+            running.close()
+
+
+@pytest.mark.parametrize("text", BEHAVIOURS)
+def test_each_fault_is_told_as_what_it_is(server: Server, services: Services, text: str) -> None:
+    """The message went out once; it is sent, not sent, or nobody knows, and only the second may be repeated."""
+    answer = ask(server.port, sending(text=text, headers={"X-Request-ID": text}))
+
+    assert (answer.status, answer.headers["X-Send-Outcome"]) == OUTCOMES[text]
+    assert "Retry-After" not in answer.headers
+    assert [entry.request_id for entry in services.ledger.entries if entry.text == text] == [text]

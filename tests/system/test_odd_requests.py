@@ -1,0 +1,150 @@
+"""Requests that no well-behaved client sends, byte by byte."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from http.client import BadStatusLine
+from pathlib import Path
+
+import pytest
+
+from tests.people import ACME, CONVERSATION, bearer
+from tests.system.clients import JSON, Answer, Connection, Request, ask
+from tests.system.servers import Server, settings
+from tests.system.standins import Services
+
+pytestmark = pytest.mark.system
+
+EVIL = "evil.example"
+SEND = f"/v1/send-message/{ACME}/{CONVERSATION}"
+# Refused by gunicorn's parser: the application never sees them.
+REFUSED = {
+    "no request line": b"\r\n\r\n\r\n",
+    "no method": b" / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an asterisk": b"GET * HTTP/1.1\r\nHost: a\r\n\r\n",
+    "no version": b"GET /v1\r\nHost: a\r\n\r\n",
+    "a version to come": b"GET /v1 HTTP/9.9\r\nHost: a\r\n\r\n",
+    "babble": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n",
+    "spaces in the target": b"GET /v 1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a long target": b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a field without colon": b"GET /v1 HTTP/1.1\r\nHost: a\r\nbabble\r\n\r\n",
+    "a space in a name": b"GET /v1 HTTP/1.1\r\nHost: a\r\nX-A : b\r\n\r\n",
+    "a folded field": b"GET /v1 HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
+    "a NUL": b"GET /v1 HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n",
+    "many fields": b"GET /v1 HTTP/1.1\r\nHost: a\r\n" + b"X-A: b\r\n" * 200 + b"\r\n",
+    "a long field": b"GET /v1 HTTP/1.1\r\nHost: a\r\nX-A: " + b"b" * 9000 + b"\r\n\r\n",
+    "a negative length": b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+    "two lengths": b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a length and chunks": b"POST /v1 HTTP/1.1\r\nHost: a\r\n"
+    b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "an unknown coding": b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n",
+}
+PATHS = {
+    "//": (404, "NOT_FOUND"),
+    "///evil.example/%2e%2e": (404, "NOT_FOUND"),
+    "//evil.example/..": (404, "NOT_FOUND"),
+    f"/v1//send-message/{ACME}/{CONVERSATION}": (404, "NOT_FOUND"),
+    f"/v1/send-message//{CONVERSATION}": (404, "NOT_FOUND"),
+    # Werkzeug takes slashes at the beginning off before it looks for a route, without a redirect.
+    f"/{SEND}": (405, "METHOD_NOT_ALLOWED"),
+    f"{SEND}/": (404, "NOT_FOUND"),
+    f"{SEND}//": (404, "NOT_FOUND"),
+    f"/v1/send-message/{ACME}%2f{CONVERSATION}": (405, "METHOD_NOT_ALLOWED"),
+    f"/v1/send-message/{ACME}%2f..%2f{ACME}/{CONVERSATION}": (404, "NOT_FOUND"),
+    f"/v1/../v1/send-message/{ACME}/{CONVERSATION}": (404, "NOT_FOUND"),
+    f"/v1/send-message/{ACME}/..": (405, "METHOD_NOT_ALLOWED"),
+    f"/v1/send-message/{ACME}/%2e%2e": (405, "METHOD_NOT_ALLOWED"),
+    f"/v1/send-message/{ACME}": (404, "NOT_FOUND"),
+    f"/V1/send-message/{ACME}/{CONVERSATION}": (404, "NOT_FOUND"),
+    "/v1;a=b": (404, "NOT_FOUND"),
+    "/v1/": (404, "NOT_FOUND"),
+    "/health/ready/": (404, "NOT_FOUND"),
+    "/%00": (404, "NOT_FOUND"),
+    "/%ff%fe": (404, "NOT_FOUND"),
+    "/%0d%0aSet-Cookie:%20a=b": (404, "NOT_FOUND"),
+    "/../../etc/passwd": (404, "NOT_FOUND"),
+    "http://evil.example/nothing": (404, "NOT_FOUND"),
+}
+IDS = {
+    f"/v1/send-message/{ACME}/..": "INVALID_CONVERSATION_ID",
+    f"/v1/send-message/../{CONVERSATION}": "INVALID_COMPANY_ID",
+    f"/v1/send-message/%2e%2e/{CONVERSATION}": "INVALID_COMPANY_ID",
+    f"/v1/send-message/{ACME}%00/{CONVERSATION}": "INVALID_COMPANY_ID",
+    f"/v1/send-message/{ACME};a=b/{CONVERSATION}": "INVALID_COMPANY_ID",
+    f"/v1/send-message/{ACME}%20/{CONVERSATION}": "INVALID_COMPANY_ID",
+    f"/v1/send-message/{ACME}/{CONVERSATION}%0d%0a": "INVALID_CONVERSATION_ID",
+    f"/v1/send-message/{ACME}/%252e%252e": "INVALID_CONVERSATION_ID",
+}
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Services]:
+    with Services() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(services: Services) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory() as name:
+        running = Server(Path(name), settings(services, Path(name)) | {"WEB_CONCURRENCY": "1"})
+        try:
+            yield running.start()
+        finally:
+            running.close()
+
+
+def exchange(server: Server, data: bytes) -> Answer | None:
+    """The answer to these bytes; None when the connection is only closed."""
+    with Connection(server.port) as connection, contextlib.suppress(BadStatusLine, ConnectionError):
+        return connection.exchange(data)
+    return None
+
+
+def handled(server: Server, marker: str) -> list[str]:
+    """The requests that the application has handled up to and with one that is named here."""
+    ask(server.port, Request("GET", "/v1", {"X-Request-ID": marker}))
+    lines = [line["request_id"] for line in server.events("request")]
+    assert marker in lines
+    return lines
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_parser_refuses_never_reaches_the_application(server: Server, name: str) -> None:
+    """They are answered 4xx or 5xx, or the connection is closed; the application's log has no line of it."""
+    marker = name.replace(" ", "-")
+    before = handled(server, f"{marker}-before")
+    answer = exchange(server, REFUSED[name])
+
+    assert answer is None or 400 <= answer.status <= 505
+    assert handled(server, f"{marker}-after") == [*before, f"{marker}-after"]
+
+
+def is_an_error_object(answer: Answer, *, of: str) -> None:
+    """JSON with the four fields; no redirect; and nothing of the Host that the client claims."""
+    assert answer.headers["Content-Type"] == "application/json"
+    assert {"error", "code", "timestamp", "path"} <= set(answer.document)
+    assert answer.headers["Location"] is None
+    assert answer.headers["Set-Cookie"] is None
+    if EVIL not in of:
+        assert EVIL not in f"{answer.headers}{answer.document}"
+
+
+@pytest.mark.parametrize("target", PATHS)
+def test_a_path_is_what_it_is(server: Server, target: str) -> None:
+    """Nothing is cleaned up, merged or redirected: it is a route's path, or it is 404."""
+    answer = ask(server.port, Request("GET", target, {"Host": EVIL, "X-Forwarded-Host": EVIL}))
+
+    assert (answer.status, answer.code) == PATHS[target]
+    is_an_error_object(answer, of=target)
+
+
+@pytest.mark.parametrize("target", IDS)
+def test_an_odd_id_is_refused_as_an_id(server: Server, services: Services, target: str) -> None:
+    """With a token such a path is 400 and goes nowhere; without one it is 401."""
+    headers = {"Host": EVIL, "X-Forwarded-Host": EVIL, **JSON}
+    answer = ask(server.port, Request("POST", target, {**headers, **bearer()}, b'{"message_body": "Hello"}'))
+
+    assert (answer.status, answer.code) == (400, IDS[target])
+    is_an_error_object(answer, of=target)
+    assert ask(server.port, Request("POST", target, headers, b"{}")).status == 401
+    assert services.ledger.entries == []
