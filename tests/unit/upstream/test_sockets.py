@@ -22,7 +22,7 @@ Serve = Callable[..., Peer]
 TOTAL = 0.4
 
 
-def get(transport: Transport, url: str, **options: Any) -> bytes:  # noqa: ANN401  # send's
+def get(transport: Transport, url: str, **options: Any) -> bytes:  # send's
     return transport.send(prepare("GET", url, {}), **{"timeout": 5, **options}).content
 
 
