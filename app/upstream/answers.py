@@ -60,14 +60,14 @@ class Answer(http.client.HTTPResponse):
                 break
         raise AnswerError("malformed")
 
-    def read_body(self) -> bytes:
-        """Read the whole body as it came, in no case more than MAX_BODY_BYTES of it."""
+    def read_body(self, room: int = MAX_BODY_BYTES) -> bytes:
+        """Read the whole body as it came, in no case more than `room` bytes of it."""
         if self.chunked:
-            return self._read_chunks()
+            return self._read_chunks(room)
         if self.length is not None:
-            return self._read_exactly(self.length, MAX_BODY_BYTES)
-        body = self.fp.read(MAX_BODY_BYTES + 1)
-        if len(body) > MAX_BODY_BYTES:
+            return self._read_exactly(self.length, room)
+        body = self.fp.read(room + 1)
+        if len(body) > room:
             raise AnswerError("too_large")
         return body
 
@@ -130,10 +130,10 @@ class Answer(http.client.HTTPResponse):
             raise AnswerError("cut")
         return data
 
-    def _read_chunks(self) -> bytes:
+    def _read_chunks(self, room: int) -> bytes:
         body = bytearray()
         while size := self._read_chunk_size():
-            body += self._read_exactly(size, MAX_BODY_BYTES - len(body))
+            body += self._read_exactly(size, room - len(body))
             if self._read_exactly(2, 2) != b"\r\n":
                 raise AnswerError("malformed")
         self._read_fields()  # trailers are read, so that the connection is left clean, and dropped

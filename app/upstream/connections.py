@@ -50,8 +50,10 @@ class Connection(http.client.HTTPConnection):
         self._lookup = lookup
         self._outgoing: list[bytes] = []
 
-    def exchange(self, request: requests.PreparedRequest, target: str, deadline: float) -> Answer:
+    def exchange(self, request: requests.PreparedRequest, target: str, deadline: float, room: int) -> Answer:
         """Send the request and read the whole answer, both before the deadline (`time.monotonic`).
+
+        A body of more than `room` bytes is none.
 
         Raises OSError, ValueError, http.client.HTTPException; `handed_over` tells whether anything was sent.
         """
@@ -60,7 +62,7 @@ class Connection(http.client.HTTPConnection):
         self._open(deadline)
         self._hand_over()
         with self.getresponse() as answer:
-            answer.body = answer.read_body()
+            answer.body = answer.read_body(room)
             self.reusable = not answer.will_close and self._is_quiet(answer)
         return answer
 

@@ -16,7 +16,7 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from app.upstream.answers import Answer, AnswerError
+from app.upstream.answers import MAX_BODY_BYTES, Answer, AnswerError
 from app.upstream.connections import Connection, Origin
 from app.upstream.pool import Pool
 from app.upstream.sockets import HandshakeError, Lookup, Trust
@@ -90,15 +90,21 @@ class Transport(BaseAdapter):
     """One request, one answer: no redirect, no retry, no proxy, no .netrc, no cookie, no decoding.
 
     Safe from any thread and after a fork; constructing it opens nothing. `clock` (seconds) decides how long
-    connections have been idle, `lookup` is called as `socket.getaddrinfo`.
+    connections have been idle, `lookup` is called as `socket.getaddrinfo`, a longer body than `max_body_bytes`
+    is no answer.
     """
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, lookup: Lookup = socket.getaddrinfo
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        lookup: Lookup = socket.getaddrinfo,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         super().__init__()
         self._clock = clock
         self._lookup = lookup
+        self._room = max_body_bytes
         self._pools: dict[int, Pool] = {}
 
     def send(
@@ -122,7 +128,7 @@ class Transport(BaseAdapter):
         pool = self._pool()
         connection = pool.take(origin) or Connection(origin, pool.context, self._lookup)
         try:
-            answer = connection.exchange(request, target, deadline)
+            answer = connection.exchange(request, target, deadline, self._room)
         except Exception as error:  # noqa: BLE001  # whatever it is, what was sent is sent
             failure = _failure(error, handed_over=connection.handed_over)
             # What is foreseen may quote the peer or a credential; what is not needs its traceback.

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,35 @@ def test_nothing_is_decoded(serve: Serve, transport: Transport) -> None:
     packed = gzip.compress(b"x" * 1_000_000)
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
     assert post(transport, serve(answering(head.encode() + packed)).url).content == packed
+
+
+@pytest.mark.parametrize("size", [100_000, 100_001])
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"Content-Length: %d\r\n", b"%b"),
+        (b"Transfer-Encoding: chunked\r\n", b"%x\r\n%b\r\n0\r\n\r\n"),
+        (b"", b"%b"),
+    ],
+    ids=["length", "chunked", "until it closes"],
+)
+def test_the_bound_of_a_body(serve: Serve, head: bytes, body: bytes, size: int) -> None:
+    """A transport may be made for larger answers than a service's; a byte more than it takes is too much."""
+    content = b"x" * size
+    fields = head % size if b"%" in head else head
+    framed = body % ((size, content) if b"%x" in body else content)
+
+    def script(caller: Caller) -> None:
+        caller.answer(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n" + framed)
+        caller.close()
+
+    url = serve(script).url
+    with closing(Transport(max_body_bytes=100_000)) as transport:
+        if size == 100_000:
+            assert post(transport, url).content == content
+        else:
+            with pytest.raises(NoAnswerError, match="too_large"):
+                post(transport, url)
 
 
 def test_the_answer_is_complete(serve: Serve, transport: Transport) -> None:
