@@ -20,7 +20,7 @@ ServiceError
 │   └── IdempotencyInProgressError     the first send under the key is not over
 └── ServerError                        500
     ├── InternalError                  a fault of ours
-    ├── AuthUnavailableError           no key has been loaded yet
+    ├── AuthUnavailableError           no key could be loaded yet
     ├── OverloadedError                too many requests wait for other services
     ├── AccountServiceUnavailableError
     ├── ChatServiceUnavailableError    not sent: repeat it
@@ -198,7 +198,7 @@ class InternalError(ServerError):
 
 
 class AuthUnavailableError(ServerError):
-    """No key has been loaded yet, so no token can be checked."""
+    """No key could be loaded yet, or none for too long, so no token can be checked."""
 
     code = "AUTH_UNAVAILABLE"
     sentence = "Tokens cannot be checked at the moment; nothing was sent, please try again later."

@@ -14,7 +14,8 @@ from app.stores import Store
 from app.stores.failover import FailoverStore
 from app.stores.memory import MemoryStore
 from app.stores.opening import open_store
-from app.tokens.keys import FixedKeys
+from app.tokens.fetched import MAX_SET_BYTES, FetchedKeys
+from app.tokens.keys import FixedKeys, KeySource
 from app.tokens.verifier import TokenVerifier
 from app.upstream.breaker import Breaker
 from app.upstream.exchange import Sender, Service
@@ -58,7 +59,7 @@ def _services(settings: Settings, store: Store, limits: Limits, transport: Sende
     slots = Slots(max(1, settings.threads * 3 // 4))
     sender = transport or Transport()
     return services.Services(
-        tokens=_tokens(settings),
+        tokens=_tokens(settings, _keys(settings, slots, transport)),
         limits=limits,
         accounts=Accounts(_account_service(settings, sender), slots, lifetime=settings.account_cache_seconds),
         chat=ChatService(_chat_service(settings, sender), slots),
@@ -79,9 +80,16 @@ def _store(settings: Settings) -> Store:
     return FailoverStore(opened, processes=settings.web_concurrency)
 
 
-def _tokens(settings: Settings) -> TokenVerifier:
+def _keys(settings: Settings, slots: Slots, transport: Sender | None) -> KeySource:
+    if settings.jwt_jwks_url is None:
+        return FixedKeys.from_texts(settings.jwt_keys, settings.jwt_algorithms)
+    sender = transport or Transport(max_body_bytes=MAX_SET_BYTES)
+    return FetchedKeys(settings.jwt_jwks_url, settings.jwt_algorithms, transport=sender, slots=slots)
+
+
+def _tokens(settings: Settings, keys: KeySource) -> TokenVerifier:
     return TokenVerifier(
-        FixedKeys.from_texts(settings.jwt_keys),
+        keys,
         algorithms=settings.jwt_algorithms,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,

@@ -4,10 +4,13 @@ import logging
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from limits import parse_many
 
@@ -120,10 +123,11 @@ def keys(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield " or ".join(wanted), "Environment variable not set."
     elif len(given) > 1 or given[0] not in wanted:
         yield " and ".join(given), f"With these algorithms set {' or '.join(wanted)}, and only that."
-    elif given == ["JWT_JWKS_URL"]:
-        yield "JWT_JWKS_URL", "Key sets by URL are not supported yet: give the key with JWT_PUBLIC_KEY_FILE."
+    elif given == ["JWT_JWKS_URL"] and values["jwt_previous_public_key"]:
+        yield "JWT_PREVIOUS_PUBLIC_KEY_FILE", "Not used with JWT_JWKS_URL: the key set has all keys."
     if symmetric is not None:
-        yield from _unfit(values, symmetric=symmetric)
+        unfit = list(_unfit(values, symmetric=symmetric))
+        yield from unfit or ([] if symmetric else _unserved(values))
 
 
 def _unfit(values: Mapping[str, Any], *, symmetric: bool) -> Iterator[tuple[str, str]]:
@@ -139,6 +143,15 @@ def _unfit(values: Mapping[str, Any], *, symmetric: bool) -> Iterator[tuple[str,
             yield name, sentence
 
 
+def _unserved(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Algorithms that none of the public keys is for, where keys are given; a key set may get one later."""
+    given = [_public_key(pem) for pem in (values["jwt_public_key"], values["jwt_previous_public_key"]) if pem]
+    served = {name for key in given for name in _fitting(key, values["jwt_algorithms"])}
+    missing = [name for name in values["jwt_algorithms"] if name not in served]
+    if given and missing:
+        yield "JWT_ALGORITHMS", f"No public key is given for {' '.join(missing)}."
+
+
 def _bad_secret(value: str) -> str | None:
     if len(value.encode()) < _SECRET_BYTES:
         return f"Needs at least {_SECRET_BYTES} bytes."
@@ -150,15 +163,29 @@ def _bad_secret(value: str) -> str | None:
 
 
 def _bad_public_key(pem: str, names: tuple[str, ...]) -> str | None:
-    try:
-        key = load_pem_public_key(pem.encode())
-        for name in names:
-            jwt.get_algorithm_by_name(name).prepare_key(key)  # type: ignore[no-untyped-call,unused-ignore]
-    except (ValueError, TypeError, jwt.InvalidKeyError):
-        return f"Not a PEM public key for {' '.join(names)}."
-    if getattr(key, "key_size", _RSA_BITS) < _RSA_BITS and names[0][0] in "RP":
+    key = _public_key(pem)
+    if not _fitting(key, names):
+        return f"Not a PEM public key for {' or '.join(names)}."
+    if isinstance(key, RSAPublicKey) and key.key_size < _RSA_BITS:
         return f"Needs at least {_RSA_BITS} bits."
     return None
+
+
+def _public_key(pem: str) -> PublicKeyTypes | None:
+    try:
+        return load_pem_public_key(pem.encode())
+    except ValueError:
+        return None
+
+
+def _fitting(key: PublicKeyTypes | None, names: tuple[str, ...]) -> list[str]:
+    """Those of the algorithms that take this kind of key."""
+    fitting = []
+    for name in names:
+        with suppress(ValueError, TypeError, jwt.InvalidKeyError):
+            jwt.get_algorithm_by_name(name).prepare_key(key)  # type: ignore[no-untyped-call,unused-ignore]
+            fitting.append(name)
+    return fitting
 
 
 def _field(variable: str) -> str:

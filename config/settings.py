@@ -186,7 +186,7 @@ def _merge(problems: dict[str, list[str]], reader: _Reader) -> None:
 def _check_together(values: Mapping[str, Any], problems: dict[str, list[str]]) -> None:
     """Checks that look at several settings; a setting that is already wrong is not named again."""
     for name, sentence in checks.keys(values):
-        if name not in problems and f"{name}_FILE" not in problems:
+        if not any(known in problems for known in (*name.split(" "), f"{name}_FILE")):
             problems.setdefault(name, []).append(sentence)
     if (values["store_url"] or "").startswith("memory:") and (values["web_concurrency"] or 1) > 1:
         problems.setdefault("STORE_URL", []).append(

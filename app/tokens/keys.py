@@ -1,27 +1,43 @@
 """Where the keys that tokens are verified with come from.
 
-A source is asked on the request path and never does I/O there: what has to be fetched is fetched beforehand.
+A key decides which algorithms it verifies, the configuration which are allowed at all (RFC 8725 section 3.1).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import jwt
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A secret or public key and the algorithms, all of them configured, that it may verify; `kid` is its name."""
+
+    key: Any
+    algorithms: tuple[str, ...]
+    kid: str | None = None
 
 
 class KeySource(Protocol):
     """The keys that may have signed a token."""
 
-    def candidates(self, header: dict[str, Any]) -> Sequence[Any]:
+    def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
         """Keys to try for a token with this unverified header, the likeliest first.
 
-        Raises AuthUnavailableError while no key has ever been loaded.
+        Raises AuthUnavailableError while there is no key at all.
         """
         ...
 
     @property
     def ready(self) -> bool:
-        """Whether tokens can be verified now."""
+        """Whether tokens can be verified now; never waits."""
+        ...
+
+    @property
+    def stale_seconds(self) -> int | None:
+        """How old the keys are that cannot be refreshed at the moment; None when nothing is wrong with them."""
         ...
 
 
@@ -29,18 +45,33 @@ class FixedKeys:
     """Keys known at start: the current one and, during a rotation, the previous one."""
 
     ready = True
+    stale_seconds = None
 
-    def __init__(self, keys: Sequence[Any]) -> None:
+    def __init__(self, keys: Sequence[VerificationKey]) -> None:
         self._keys = tuple(keys)
 
     @classmethod
-    def from_texts(cls, texts: Sequence[str]) -> "FixedKeys":
+    def from_texts(cls, texts: Sequence[str], algorithms: Sequence[str]) -> "FixedKeys":
         """Keys from PEM public keys or HMAC secrets; raises ValueError for a PEM text that is no public key."""
-        return cls([_key(text) for text in texts])
+        keys = [_key(text) for text in texts]
+        return cls([VerificationKey(key, fitting(key, algorithms)) for key in keys])
 
-    def candidates(self, header: dict[str, Any]) -> Sequence[Any]:  # noqa: ARG002 - any token may be signed with any
-        """All keys, whatever the header says."""
-        return self._keys
+    def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
+        """The keys of the kind that the token's algorithm takes."""
+        return [key for key in self._keys if header.get("alg") in key.algorithms]
+
+
+def fitting(key: Any, algorithms: Sequence[str]) -> tuple[str, ...]:  # noqa: ANN401 - bytes or any public key
+    """Those of the algorithms that take this kind of key: ES* each take one curve, RS* and PS* every RSA key."""
+    return tuple(name for name in algorithms if _fits(key, name))
+
+
+def _fits(key: Any, name: str) -> bool:  # noqa: ANN401 - as above
+    try:
+        jwt.get_algorithm_by_name(name).prepare_key(key)  # type: ignore[no-untyped-call,unused-ignore]
+    except (ValueError, TypeError, jwt.InvalidKeyError):
+        return False
+    return True
 
 
 def _key(text: str) -> Any:  # noqa: ANN401 - bytes or any public key of cryptography

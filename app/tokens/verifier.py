@@ -10,7 +10,7 @@ import jwt
 
 from app.errors import UnauthorizedError
 from app.principals import User
-from app.tokens.keys import KeySource
+from app.tokens.keys import KeySource, VerificationKey
 
 # Tokens longer than this are refused unparsed.
 _LONGEST = 8192
@@ -24,8 +24,8 @@ _OPTIONS: Any = {"require": ["iss", "aud", "sub", "exp"], "verify_exp": False}
 class TokenVerifier:
     """Turns a token into its user.
 
-    The algorithms are configured, never taken from the token; header parameters that carry or point to keys
-    (`jwk`, `jku`, `x5u`, `x5c`) are ignored.
+    The token's algorithm must be configured and be one of its key's; header parameters that carry or point to
+    keys (`jwk`, `jku`, `x5u`, `x5c`) are ignored.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class TokenVerifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.keys = keys
-        self._algorithms = list(algorithms)
+        self._algorithms = tuple(algorithms)
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
@@ -58,11 +58,7 @@ class TokenVerifier:
 
     def _claims(self, token: str) -> dict[str, Any]:
         """The claims that one of the keys vouches for."""
-        try:
-            candidates = self.keys.candidates(jwt.get_unverified_header(token))
-        except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            raise UnauthorizedError(presented=True) from error
-        for key in candidates:
+        for key in self._candidates(token):
             try:
                 return self._decode(token, key)
             except jwt.InvalidSignatureError:
@@ -72,11 +68,19 @@ class TokenVerifier:
                 raise UnauthorizedError(presented=True) from error
         raise UnauthorizedError(presented=True)
 
-    def _decode(self, token: str, key: Any) -> dict[str, Any]:  # noqa: ANN401 - bytes or a public key
+    def _candidates(self, token: str) -> Sequence[VerificationKey]:
+        """The keys to try, none for a token of an algorithm that is not configured."""
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            raise UnauthorizedError(presented=True) from error
+        return self.keys.candidates(header) if header.get("alg") in self._algorithms else ()
+
+    def _decode(self, token: str, key: VerificationKey) -> dict[str, Any]:
         return jwt.decode(
             token,
-            key,
-            algorithms=self._algorithms,
+            key.key,
+            algorithms=key.algorithms,
             issuer=self._issuer,
             audience=self._audience,
             leeway=_GRACE,

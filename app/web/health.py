@@ -1,5 +1,7 @@
 """Is it there, is it ready: neither limited nor behind a token, and no call to another service."""
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from app.version import VERSION
@@ -26,7 +28,10 @@ def live() -> Response:
 @blueprint.get("/health/ready")
 def ready() -> Response:
     """Tell whether requests should be sent here, and why not if not."""
-    reasons = [] if services().tokens.keys.ready else ["no key to verify tokens with has been loaded"]
-    return json_response(
-        {"status": "not ready" if reasons else "ready", "reasons": reasons}, _UNAVAILABLE if reasons else 200
-    )
+    keys = services().tokens.keys
+    reasons = [] if keys.ready else ["no key to verify tokens with has been loaded"]
+    document: dict[str, Any] = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+    age = keys.stale_seconds
+    if age is not None:
+        document["keys_age_seconds"] = age
+    return json_response(document, _UNAVAILABLE if reasons else 200)

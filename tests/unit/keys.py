@@ -81,7 +81,7 @@ def verifier(
     *texts: str, algorithms: tuple[str, ...] = ("HS256",), clock: Callable[[], float] = time.time
 ) -> TokenVerifier:
     """A verifier with these keys, or with that of the tests."""
-    keys = FixedKeys.from_texts(texts or [SECRET])
+    keys = FixedKeys.from_texts(texts or [SECRET], algorithms)
     return TokenVerifier(keys, algorithms=algorithms, issuer=ISSUER, audience=AUDIENCE, clock=clock)
 
 

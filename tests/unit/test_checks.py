@@ -186,7 +186,7 @@ def test_public_keys(asymmetric: dict[str, str], names: str, kind: str, tmp_path
         ("ES256", lambda: pem("P-384"), OTHER_KIND),
         ("ES512", lambda: pem("P-256"), OTHER_KIND),
         ("EdDSA", lambda: pem("P-256"), OTHER_KIND),
-        ("RS256 ES256", lambda: pem("RSA"), OTHER_KIND),
+        ("RS256 ES256", lambda: pem("P-384"), OTHER_KIND),
         ("RS256", lambda: private_pem("RSA"), OTHER_KIND),
         ("ES256", lambda: private_pem("P-256"), OTHER_KIND),
         ("RS256", lambda: private_pem("RSA", b"word"), OTHER_KIND),
@@ -207,7 +207,7 @@ def test_public_key_that_does_not_fit(
     given.write_text(text())
     files = {"JWT_PUBLIC_KEY_FILE": str(good), f"{variable}_FILE": str(given)}
     told = refusal({**asymmetric, "JWT_ALGORITHMS": names, **files})
-    assert f"{variable}_FILE: {sentence.format(names)}" in told
+    assert f"{variable}_FILE: {sentence.format(' or '.join(names.split()))}" in told
     assert "BEGIN" not in told
 
 
@@ -244,7 +244,38 @@ def test_previous_keys_are_of_the_same_family(environ: dict[str, str], variable:
     assert variable in refusal(environ)
 
 
-def test_key_sets_are_not_supported_yet(asymmetric: dict[str, str]) -> None:
-    """Better refused at the start than 401 for everybody."""
-    told = refusal({**asymmetric, "JWT_ALGORITHMS": "RS256", "JWT_JWKS_URL": "https://auth.example/keys"})
-    assert told.startswith("JWT_JWKS_URL: Key sets by URL are not supported yet")
+def test_public_keys_of_two_kinds(asymmetric: dict[str, str]) -> None:
+    """A rotation from RSA to EC: each key is for one of the algorithms, each algorithm has a key."""
+    keys = {"JWT_PUBLIC_KEY": pem("P-256"), "JWT_PREVIOUS_PUBLIC_KEY": pem("RSA")}
+    settings = load({**asymmetric, "JWT_ALGORITHMS": "RS256 ES256", **keys})
+    assert settings.jwt_keys == (pem("P-256"), pem("RSA"))
+
+
+def test_algorithm_without_a_key(asymmetric: dict[str, str]) -> None:
+    """An algorithm that no key is for would turn every token of it away."""
+    told = refusal({**asymmetric, "JWT_ALGORITHMS": "RS256 ES256 EdDSA", "JWT_PUBLIC_KEY": pem("RSA")})
+    assert told == "JWT_ALGORITHMS: No public key is given for ES256 EdDSA."
+
+
+@pytest.mark.parametrize("names", ["RS256", "ES256", "EdDSA", "RS256 PS256 ES256 ES384 ES512 EdDSA"])
+@pytest.mark.parametrize("url", ["https://auth.example/.well-known/jwks.json", "http://127.0.0.1:8080/keys"])
+def test_key_set(asymmetric: dict[str, str], names: str, url: str) -> None:
+    """A key set serves every asymmetric algorithm; which of them it has keys for may change any time."""
+    settings = load({**asymmetric, "JWT_ALGORITHMS": names, "JWT_JWKS_URL": url})
+    assert (settings.jwt_jwks_url, settings.jwt_keys) == (url, ())
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://auth.example/keys", "file:///keys", "auth.example", "https://me:w@auth.example/k"]
+)
+def test_key_set_that_cannot_be_fetched(asymmetric: dict[str, str], url: str) -> None:
+    """As the URL of any other service."""
+    assert refusal({**asymmetric, "JWT_ALGORITHMS": "RS256", "JWT_JWKS_URL": url}) == f"JWT_JWKS_URL: {URL}"
+
+
+def test_key_set_and_a_key_of_its_own(asymmetric: dict[str, str]) -> None:
+    """A key that would not be used is a mistake, also a previous one."""
+    keyset = {**asymmetric, "JWT_ALGORITHMS": "RS256", "JWT_JWKS_URL": "https://auth.example/keys"}
+    told = refusal({**keyset, "JWT_PREVIOUS_PUBLIC_KEY": pem("RSA")})
+    assert told == "JWT_PREVIOUS_PUBLIC_KEY_FILE: Not used with JWT_JWKS_URL: the key set has all keys."
+    assert "JWT_PUBLIC_KEY_FILE and JWT_JWKS_URL" in refusal({**keyset, "JWT_PUBLIC_KEY": pem("RSA")})

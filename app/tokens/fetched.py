@@ -1,0 +1,186 @@
+"""Keys by URL: a JWK set, fetched in the background and served through an outage."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from app.errors import AuthUnavailableError, OverloadedError
+from app.stores.processes import PerProcess
+from app.tokens.key_sets import KeySetError, read_key_set
+from app.tokens.keys import VerificationKey
+from app.upstream.exchange import Sender
+from app.upstream.slots import Slots
+from app.upstream.transport import TransportError, prepare
+
+FETCH_SECONDS = 2.0
+MAX_SET_BYTES = 262_144
+# A key that leaves the set verifies for no longer than this.
+REFRESH_SECONDS = 300.0
+# With keys at hand no two fetches are closer than this, whatever is asked for and however they end.
+PAUSE_SECONDS = 30.0
+# Keys that could not be confirmed for so long are not believed any more.
+MAX_AGE_SECONDS = 86_400.0
+# A token that does not name its key costs at most so many verifications.
+MAX_CANDIDATES = 8
+
+_HEADERS = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
+_OK = 200
+
+logger = logging.getLogger(__name__)
+
+
+class _Confirmed(NamedTuple):
+    """The keys of the latest good fetch, and when that was begun."""
+
+    keys: tuple[VerificationKey, ...]
+    at: float
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What this process knows of the key server; `trouble` is the latest word to the log, or empty."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    thread: threading.Thread | None = None
+    confirmed: _Confirmed | None = None
+    failures: int = 0
+    trouble: str = ""
+    tried: threading.Event = field(default_factory=threading.Event)
+    wanted: threading.Event = field(default_factory=threading.Event)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+
+class FetchedKeys:
+    """The key set at `url`, as of at most REFRESH_SECONDS ago, or of its latest good fetch while it has none.
+
+    One thread a process fetches, from the first use in that process on; nothing is inherited over a fork. Only
+    requests that come before its very first fetch has ended wait for that, in a slot and for at most
+    FETCH_SECONDS: a worker that has just started would fail them otherwise. `clock` gives seconds, `wait` is
+    called as `threading.Event.wait`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        algorithms: Sequence[str],
+        *,
+        transport: Sender,
+        slots: Slots,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Event, float], object] = threading.Event.wait,
+    ) -> None:
+        self._request = prepare("GET", url, _HEADERS)
+        self._algorithms = tuple(algorithms)
+        self._transport = transport
+        self._slots = slots
+        self._clock = clock
+        self._wait = wait
+        self._watch = PerProcess(_Watch)
+
+    def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
+        """The keys of the token's `kid` and `alg`; without a `kid`, MAX_CANDIDATES of its `alg` at most.
+
+        A `kid` that is not in the set lets the set be fetched again, PAUSE_SECONDS after the latest fetch at the
+        soonest. Raises AuthUnavailableError while no fetch has been good, or none for MAX_AGE_SECONDS.
+        """
+        watch = self._started()
+        self._await_first_fetch(watch)
+        kid, alg = header.get("kid"), header.get("alg")
+        named = [key for key in self._keys(watch) if kid in {None, key.kid}]
+        if not named:
+            watch.wanted.set()
+        return [key for key in named if alg in key.algorithms][:MAX_CANDIDATES]
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are keys to verify with; asking starts the fetching and waits for nothing."""
+        return self._is_current(self._started())
+
+    @property
+    def stale_seconds(self) -> int | None:
+        """The age of the keys while the latest fetch of them has failed."""
+        watch = self._started()
+        return int(self._clock() - watch.confirmed.at) if watch.confirmed and watch.trouble else None
+
+    def close(self) -> None:
+        """Fetch nothing more in this process; waits for the fetch under way."""
+        watch = self._watch.get()
+        watch.closing.set()
+        watch.wanted.set()
+        if watch.thread is not None:
+            watch.thread.join()
+
+    def _started(self) -> _Watch:
+        watch = self._watch.get()
+        # When no thread can be had right now, the next request tries again.
+        with watch.lock, suppress(RuntimeError):
+            if watch.thread is None:
+                thread = threading.Thread(target=self._keep_fresh, args=(watch,), name="key-set", daemon=True)
+                thread.start()
+                watch.thread = thread
+        return watch
+
+    def _await_first_fetch(self, watch: _Watch) -> None:
+        if watch.tried.is_set() or watch.thread is None:
+            return
+        # Without a slot there is no waiting either, so that a hanging key server leaves threads for others.
+        with suppress(OverloadedError), self._slots.taken():
+            watch.tried.wait(FETCH_SECONDS)
+
+    def _keys(self, watch: _Watch) -> tuple[VerificationKey, ...]:
+        if watch.confirmed is None or not self._is_current(watch):
+            raise AuthUnavailableError
+        return watch.confirmed.keys
+
+    def _is_current(self, watch: _Watch) -> bool:
+        return watch.confirmed is not None and self._clock() - watch.confirmed.at <= MAX_AGE_SECONDS
+
+    def _keep_fresh(self, watch: _Watch) -> None:
+        while not watch.closing.is_set():
+            watch.wanted.clear()
+            begun = self._clock()
+            self._refresh(watch, begun)
+            self._wait(watch.closing, begun + self._pause(watch) - self._clock())
+            if not watch.trouble:
+                due = begun + REFRESH_SECONDS * random.uniform(0.8, 1)  # noqa: S311 - spreads load
+                self._wait(watch.wanted, due - self._clock())
+
+    def _pause(self, watch: _Watch) -> float:
+        """Seconds from the latest fetch's beginning to the next one's: fewer only while there are no keys."""
+        if self._is_current(watch):
+            return PAUSE_SECONDS
+        return min(PAUSE_SECONDS, 2.0 ** min(watch.failures, 5)) * random.uniform(0.5, 1)  # noqa: S311 - as above
+
+    def _refresh(self, watch: _Watch, begun: float) -> None:
+        try:
+            self._note_success(watch, _Confirmed(self._fetch(), begun))
+        except (TransportError, KeySetError) as error:
+            self._note_failure(watch, error.reason)
+        except Exception as error:  # noqa: BLE001 - the thread must go on, and a fetch without keys has failed
+            self._note_failure(watch, type(error).__name__)
+        watch.tried.set()
+
+    def _fetch(self) -> tuple[VerificationKey, ...]:
+        answer = self._transport.send(self._request, timeout=FETCH_SECONDS)
+        if answer.status_code != _OK:
+            raise KeySetError("status")
+        return read_key_set(answer.content, self._algorithms)
+
+    def _note_success(self, watch: _Watch, confirmed: _Confirmed) -> None:
+        first = watch.confirmed is None
+        watch.confirmed = confirmed
+        if first or watch.trouble:
+            logger.info("keys loaded" if first else "keys back")
+        watch.failures, watch.trouble = 0, ""
+
+    def _note_failure(self, watch: _Watch, reason: str) -> None:
+        watch.failures += 1
+        trouble = "missing" if watch.confirmed is None else "stale" if self._is_current(watch) else "expired"
+        if trouble != watch.trouble:
+            logger.warning("keys %s", trouble, extra={"reason": reason})
+        watch.trouble = trouble
