@@ -4,7 +4,8 @@ import logging
 import logging.config
 import os
 
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.routing import MapAdapter
 
 from app import routes
 from app.accounts import Accounts
@@ -32,6 +33,15 @@ logger = logging.getLogger(__name__)
 _SLACK = 5.0
 
 
+class _Application(Flask):
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        adapter = super().create_url_adapter(request)
+        if adapter is not None:
+            # An offer to upgrade is declined by ignoring it (RFC 9110 section 7.8); Werkzeug would answer 400.
+            adapter.websocket = False
+        return adapter
+
+
 def create_app(
     settings: Settings | None = None, *, store: Store | None = None, transport: Sender | None = None
 ) -> Flask:
@@ -41,9 +51,9 @@ def create_app(
     """
     settings = settings or load(os.environ)
     logging.config.dictConfig(dictionary(settings.log_level, "app"))
-    app = Flask(__name__, static_folder=None)
+    app = _Application(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # `//` is another path, not a reason to redirect to whatever Host the client claims.
+    # `//` within a path is another path, not a reason to redirect to whatever Host the client claims.
     app.url_map.merge_slashes = False
     rendering.install(app)
     logs.install(app)
@@ -77,6 +87,8 @@ def _store(settings: Settings) -> Store:
         raise SettingsError(f"The service cannot start; this setting is wrong:\n  STORE_URL: {error}") from None
     if isinstance(opened, MemoryStore):
         logger.warning("limits are kept in the memory of this process only")
+        # It cannot be lost; full of keys, it refuses keys and keeps its windows.
+        return opened
     return FailoverStore(opened, processes=settings.web_concurrency)
 
 

@@ -1,5 +1,7 @@
 """One key, one send: a request repeated under the same Idempotency-Key is never sent a second time.
 
+(But where the chat service honours keys itself, CHAT_SERVICE_DEDUPES, and the first outcome is unknown.)
+
 A key is claimed before the first byte goes out. What became of the send is recorded before the caller is
 answered; if its worker dies between the two, the claim outlives it, and whoever asks is told that the outcome
 is unknown.
@@ -75,13 +77,16 @@ class Idempotency:
     def settle(self, attempt: Attempt, outcome: Outcome, answer: bytes) -> None:
         """Record what became of the attempt; `not_sent` gives the key back.
 
-        A store that is lost is only logged, because the send is over: the claim then runs out and the outcome
-        counts as unknown.
+        A failure is only logged, because the send is over: the claim then runs out and the outcome counts as
+        unknown.
         """
         try:
             self._store.settle(attempt.key, attempt.owner, outcome, answer)
-        except StoreLostError:
-            logger.warning("outcome not recorded", extra={"key": attempt.key, "send_outcome": outcome})
+        except Exception as error:  # noqa: BLE001 - nothing may turn a sent message into an error
+            logger.warning(
+                "outcome not recorded",
+                extra={"key": attempt.key, "send_outcome": outcome, "exception": type(error).__name__},
+            )
 
 
 def _digest(parts: object) -> str:

@@ -94,10 +94,13 @@ class Settings:
     )
     threads: int = _setting("int", "Threads of a worker", default=32, validate=checks.threads)
     metrics_bind: str = _setting(
-        "str", "Where metrics are served", default="127.0.0.1:9091", validate=checks.address
+        "str", "Where metrics will be served; not used yet", default="127.0.0.1:9091", validate=checks.address
     )
     trusted_proxies: int = _setting(
-        "int", "Proxies in front whose X-Forwarded-For is believed", default=0, validate=checks.not_negative
+        "int",
+        "Proxies in front whose X-Forwarded-For is believed, for the log; not used yet",
+        default=0,
+        validate=checks.not_negative,
     )
     log_level: str = _setting("upper", "Least level logged", default="INFO", validate=checks.log_level)
 

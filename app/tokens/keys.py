@@ -53,7 +53,8 @@ class FixedKeys:
     @classmethod
     def from_texts(cls, texts: Sequence[str], algorithms: Sequence[str]) -> "FixedKeys":
         """Keys from PEM public keys or HMAC secrets; raises ValueError for a PEM text that is no public key."""
-        keys = [_key(text) for text in texts]
+        symmetric = algorithms[0].startswith("HS")
+        keys = [text.encode() if symmetric else load_pem_public_key(text.encode()) for text in texts]
         return cls([VerificationKey(key, fitting(key, algorithms)) for key in keys])
 
     def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
@@ -72,7 +73,3 @@ def _fits(key: Any, name: str) -> bool:  # noqa: ANN401 - as above
     except (ValueError, TypeError, jwt.InvalidKeyError):
         return False
     return True
-
-
-def _key(text: str) -> Any:  # noqa: ANN401 - bytes or any public key of cryptography
-    return load_pem_public_key(text.encode()) if text.lstrip().startswith("-----BEGIN") else text.encode()

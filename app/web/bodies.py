@@ -80,12 +80,19 @@ def _raw_body(refusal: str) -> bytes:
     data = _read(largest + 1, refusal)
     if len(data) > largest:
         raise BodyTooLargeError(refusal)
+    # Shorter than announced it is incomplete (RFC 9112 section 8), even if what came is JSON.
+    if request.content_length not in {None, len(data)}:
+        raise InvalidParamsError(refusal)
     return data
 
 
 def _read(size: int, refusal: str) -> bytes:
+    data = bytearray()
     try:
-        return request.stream.read(size)
+        # One read may give less than there is.
+        while len(data) < size and (piece := request.stream.read(size - len(data))):
+            data += piece
     except Exception as error:
-        # A body that ends early or is chunked wrongly: each WSGI server has exceptions of its own for that.
+        # A body that is chunked wrongly or cut off: each WSGI server has exceptions of its own for that.
         raise InvalidParamsError(refusal) from error
+    return bytes(data)

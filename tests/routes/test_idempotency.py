@@ -140,10 +140,12 @@ class KeylessStore(MemoryStore):
 
 
 class ForgetfulStore(MemoryStore):
-    """A store that is lost between the claim and the record."""
+    """A store that fails between the claim and the record."""
+
+    failure: Exception = StoreLostError("lost")
 
     def settle(self, *_: Any, **__: Any) -> None:
-        raise StoreLostError("lost")
+        raise self.failure
 
 
 def caller_of(environ: dict[str, str], wire: Wire, store: MemoryStore) -> Caller:
@@ -166,9 +168,14 @@ def test_without_a_store_a_key_cannot_be_honoured(environ: dict[str, str], wire:
     assert caller.send().status_code == 200
 
 
-def test_a_store_lost_after_the_send_does_not_unsend_it(environ: dict[str, str], wire: Wire) -> None:
+@pytest.mark.parametrize("failure", [StoreLostError("lost"), ValueError("a bug")])
+def test_a_store_lost_after_the_send_does_not_unsend_it(
+    environ: dict[str, str], wire: Wire, failure: Exception
+) -> None:
     """200, and the key stays claimed: who repeats it is not the cause of a second message."""
-    caller = caller_of(environ, wire, ForgetfulStore())
+    store = ForgetfulStore()
+    store.failure = failure
+    caller = caller_of(environ, wire, store)
 
     assert keyed(caller).status_code == 200
     assert keyed(caller).get_json()["code"] == "IDEMPOTENCY_IN_PROGRESS"
@@ -188,3 +195,11 @@ def test_an_unknown_outcome_is_sent_again_where_the_chat_service_dedupes(
     assert [keyed(caller).status_code for _ in range(2)] == [200, 200]
     assert [f"http://chat.test/api/send-message/{ACME}/{CONVERSATION}"] * 2 == [r.url for r in wire.chats]
     assert len({request.headers["Idempotency-Key"] for request in wire.chats}) == 1
+
+
+def test_a_store_full_of_keys_keeps_its_windows(environ: dict[str, str], wire: Wire) -> None:
+    """Keys are refused then; the limit holds, with and without them."""
+    caller = caller_of(environ, wire, MemoryStore(most_keys=1))
+    statuses = [keyed(caller, f"order-{n}").status_code if n % 2 else caller.send().status_code for n in range(40)]
+
+    assert statuses[30:] == [429] * 10

@@ -375,3 +375,24 @@ def test_other_methods_are_405(caller: Caller, method: str) -> None:
         answer.headers["Allow"],
         answer.headers["Content-Type"],
     ) == (405, "POST", "application/json")
+
+
+def test_a_body_that_ends_early_is_not_sent(caller: Caller, wire: Wire) -> None:
+    """A message that is shorter than announced is incomplete (RFC 9112 section 8), even if what came is JSON."""
+    answer = caller.send(
+        data=b'{"message_body": "cut"}',
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": "500"},
+    )
+
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "INVALID_PARAMS")
+    assert wire.chats == []
+
+
+@pytest.mark.parametrize(("user", "status"), [("a-member", 200), ("one-made-inactive", 403)])
+def test_an_offer_to_upgrade_changes_nothing(caller: Caller, user: str, status: int) -> None:
+    """It is declined by ignoring it (RFC 9110 section 7.8), with all checks and headers as usual."""
+    answer = caller.send(user, headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+
+    assert answer.status_code == status
+    assert answer.headers["X-RateLimit-Remaining"] == "29"
