@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.stores.processes import Pool
+
 pytestmark = pytest.mark.enable_socket
 
 # The parent forks at the worst moment: with a connection open, and with the lock of the memory store held.
@@ -47,3 +49,22 @@ def test_a_shared_window_is_shared_over_a_fork(shared_url: str) -> None:
 def test_memory_is_not_shared_over_a_fork() -> None:
     """A child starts empty, even if another thread held the lock when it was made."""
     assert forked("memory://") == ["child 29", "parent 28"]
+
+
+def test_a_connection_is_used_again_unless_its_user_failed() -> None:
+    """After an error nobody knows what is still to be read from it."""
+    made = iter(range(10))
+    closed: list[int] = []
+    pool = Pool(lambda: next(made), closed.append)
+    lent = []
+    for _ in range(2):
+        with pool.lend() as connection:
+            lent.append(connection)
+    with pytest.raises(KeyboardInterrupt), pool.lend():
+        raise KeyboardInterrupt
+    with pool.lend() as connection:
+        lent.append(connection)
+    pool.close()
+
+    assert lent == [0, 0, 1]
+    assert closed == [0, 1]

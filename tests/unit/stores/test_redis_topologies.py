@@ -186,11 +186,13 @@ def test_a_slot_that_moves_is_followed(store: Store, nodes: list[Server], key: s
     tell(nodes[new], "CLUSTER SETSLOT", slot, "IMPORTING", names[old])
     tell(nodes[old], "CLUSTER SETSLOT", slot, "MIGRATING", names[new])
     while_it_moves = [store.hit(key, 30, 60).remaining for _ in range(2)]
-    for node in (nodes[new], nodes[old]):
-        tell(node, "CLUSTER SETSLOT", slot, "NODE", names[new])
+    for number in (new, old, 3 - new - old):
+        tell(nodes[number], "CLUSTER SETSLOT", slot, "NODE", names[new])
+    tell(nodes[old], "CONFIG RESETSTAT")
     afterwards = [store.hit(key, 30, 60).remaining for _ in range(2)]
 
     assert while_it_moves + afterwards == [29, 28, 27, 26]
+    assert "errorstat_MOVED:count=1\\r" in str(tell(nodes[old], "INFO errorstats"))
 
 
 @on_a_cluster

@@ -13,7 +13,7 @@ import pytest
 
 from app.stores import StoreLostError
 from app.stores.sqlite import SWEEP_EVERY as EVERY
-from app.stores.sqlite import SqliteStore
+from app.stores.sqlite import SWEEP_ROWS, SqliteStore
 from app.stores.sqlite.statements import CLAIM, HIT
 from tests.unit.stores.databases import held, rows
 
@@ -100,6 +100,19 @@ def test_windows_that_ended_are_swept(store: SqliteStore, path: Path) -> None:
         store.hit("user:1", 30, 60)
 
     assert rows(path) == EVERY * 2
+
+
+def test_a_sweep_goes_on_where_it_was(store: SqliteStore, path: Path) -> None:
+    """Windows that ended are found behind any number of live ones."""
+    store.hit("a", 30, 60)
+    live, ended = 2**62, 0
+    with closing(sqlite3.connect(path)) as connection, connection:
+        records = [(f"live {number}", live) for number in range(SWEEP_ROWS * 2)] + [("ended", ended)]
+        connection.executemany("INSERT INTO windows VALUES (?, ?, 1, '')", records)
+    for _ in range(EVERY * 4):
+        store.hit("a", 30, 60)
+
+    assert rows(path) == SWEEP_ROWS * 2 + 1
 
 
 def test_trouble_of_a_sweep_is_trouble_of_its_hit(store: SqliteStore, path: Path) -> None:
