@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from tests.system.faults.keys import OVER
-from tests.system.faults.stage import Attempt, Stage
+from tests.system.faults.stage import Attempt, Message, Stage
 
 Call = Callable[[], Sequence[Attempt]]
 
@@ -35,13 +35,15 @@ def once(stage: Stage, port: int) -> Call:
     return lambda: [stage.send(port, stage.message())]
 
 
-def repeated(stage: Stage, port: int, *, times: int = 4, pause: float = 0.2) -> Call:
-    """A new message under its key, repeated until its end is known, so many times at most."""
+def repeated(
+    stage: Stage, port: int, message: Message | None = None, *, times: int = 4, pause: float = 0.2
+) -> Call:
+    """A message (a new one each time, unless given) under its key, repeated until its end is known."""
 
     def call() -> list[Attempt]:
-        message, attempts = stage.message(), list[Attempt]()
+        mine, attempts = message or stage.message(), list[Attempt]()
         while len(attempts) < times:
-            attempts.append(stage.send(port, message, keyed=True))
+            attempts.append(stage.send(port, mine, keyed=True))
             if attempts[-1].code in OVER:
                 break
             threading.Event().wait(pause)

@@ -14,12 +14,16 @@ from tests.unit.stores.servers import Server, clustered, server, tell, wait_for
 
 @dataclass(frozen=True)
 class Loss:
-    """A store, and how it is lost and comes back; `keeps` tells whether it then knows what it knew."""
+    """A store, and how it is lost and comes back.
+
+    `keeps` tells whether it then knows what it knew, `heals` whether it comes back by itself.
+    """
 
     url: str
     lose: Callable[[], object]
     restore: Callable[[], object]
     keeps: bool = True
+    heals: bool = False
 
 
 @contextmanager
@@ -81,7 +85,7 @@ def node_stopped(folder: Path) -> Iterator[Loss]:
 def master_killed(folder: Path) -> Iterator[Loss]:
     """A master is killed, and the sentinel lets its replica take over."""
     with replicated(folder) as (master, _, sentinel):
-        yield Loss(sentinel_url(sentinel), master.kill, lambda: None)
+        yield Loss(sentinel_url(sentinel), master.kill, lambda: None, heals=True)
 
 
 @contextmanager
