@@ -63,14 +63,12 @@ def _wire() -> dict[str, Fault]:
         "300 MB": acts.huge,
         "300 MB in chunks": acts.huge_chunks,
     }
-    early = frozenset({UNKNOWN, "MESSAGE_REJECTED"})
     return {
         "reset unread": Fault(lambda exchange: reset_unread(exchange.sock)),
         **{
             f"reset after {part} of the request": Fault(partial(acts.resetting_after, share), letters=60_000)
             for part, share in (("one byte", 0.0), ("a bit", 0.005), ("half", 0.9))
         },
-        "refusal before the body": Fault(acts.refusing_early, early, letters=60_000),
         **{name: Fault(taking(behaviour)) for name, behaviour in behaviours.items()},
     }
 

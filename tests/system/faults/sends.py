@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
 
-from tests.system.faults.acts import hanging_up, taking
+from tests.system.faults.acts import hanging_up, refusing_early, taking
 from tests.system.faults.catalogue import DELIVERS, DOWN, SENT, UNKNOWN
 from tests.system.faults.laboratory import Laboratory, reset_unread
 from tests.system.faults.oracles import judged
@@ -23,6 +23,7 @@ PLACES = {
     "hole": frozenset({DOWN}),
     "weather": frozenset({SENT, UNKNOWN, DOWN}),
     "close after the answer": frozenset({SENT, UNKNOWN}),
+    "refusal before the body": frozenset({"MESSAGE_REJECTED", UNKNOWN}),
 }
 _GROUPS = ("wire", "wire", "content", "status", "place")
 
@@ -55,9 +56,10 @@ def sends(stage: Stage, count: int, callers: int) -> Report:
     hole = stage.enter(Laboratory(stage.ledger, DELIVERS.act))
     hole.door.block()
     closing = stage.enter(Laboratory(stage.ledger, taking(hanging_up)))
+    refusing = stage.enter(Laboratory(stage.ledger, refusing_early))
     with ReservedPort() as nobody:
         urls = {"refused": f"http://127.0.0.1:{nobody.number}", "hole": hole.url, "weather": changeable.url}
-        urls["close after the answer"] = closing.url
+        urls |= {"close after the answer": closing.url, "refusal before the body": refusing.url}
         ports = {"": stage.serve().port}
         for place, url in urls.items():
             ports[place] = stage.serve(CHAT_SERVICE_URL=url, WEB_CONCURRENCY="1").port
@@ -75,7 +77,7 @@ def _plan(stage: Stage) -> tuple[str, Message]:
     group = stage.random.choice(_GROUPS)
     if group == "place":
         place = stage.random.choice([place for place in PLACES if place])
-        return place, replace(stage.message(), faults=(place,), codes=PLACES[place])
+        return place, replace(stage.message(), faults=(place,), codes=PLACES[place], letters=60_000)
     return "", stage.message(stage.random.choice(sorted(stage.faults[group])))
 
 
