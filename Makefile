@@ -22,13 +22,13 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-run: $(INSTALLED)  ## start sandbox and service on 127.0.0.1:$(PORT) and print a curl that sends
+run: $(INSTALLED)  ## start sandbox and service on 127.0.0.1:8000 (or PORT=…) and print a curl that sends
 	@exec $(BIN)/python -m app.sandbox run --port $(PORT)
 
 send: $(INSTALLED)  ## send TEXT="…" through the running service and show the answer
 	@exec $(BIN)/python -m app.sandbox send --text "$$TEXT"
 
-curls: $(INSTALLED)  ## print a line of curl for each answer that the API documents
+curls: $(INSTALLED)  ## print a line of curl for each answer that the API can give
 	@exec $(BIN)/python -m app.sandbox curls
 
 send: export TEXT := $(TEXT)

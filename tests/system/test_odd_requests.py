@@ -1,6 +1,7 @@
 """Requests that no well-behaved client sends, byte by byte."""
 
 import contextlib
+import socket
 import tempfile
 from collections.abc import Iterator
 from http.client import BadStatusLine
@@ -148,3 +149,25 @@ def test_an_odd_id_is_refused_as_an_id(server: Server, services: Services, targe
     is_an_error_object(answer, of=target)
     assert ask(server.port, Request("POST", target, headers, b"{}")).status == 401
     assert services.ledger.entries == []
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 500\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n17\r\n"])
+def test_a_body_that_ends_early_is_not_sent(server: Server, services: Services, framing: str) -> None:
+    """The client hangs up halfway, and what came is a whole message to look at: 400, not_sent, no entry."""
+    head = f"POST {SEND} HTTP/1.1\r\nHost: a\r\nAuthorization: {bearer()['Authorization']}\r\n"
+    with Connection(server.port) as connection:
+        connection.socket.sendall(f"{head}Content-Type: application/json\r\n{framing}".encode())
+        connection.socket.sendall(b'{"message_body": "cut"}')
+        connection.socket.shutdown(socket.SHUT_WR)
+        answer = connection.exchange(b"")
+
+    assert (answer.status, answer.code, answer.headers["X-Send-Outcome"]) == (400, "INVALID_PARAMS", "not_sent")
+    assert services.ledger.entries == []
+
+
+def test_an_offer_to_upgrade_is_ignored(server: Server) -> None:
+    """Without a token it is 401 as any other request, and a probe is answered (RFC 9110 section 7.8)."""
+    offer = {"Connection": "Upgrade", "Upgrade": "websocket"}
+
+    assert ask(server.port, Request("POST", SEND, {**offer, **JSON}, b"{}")).status == 401
+    assert ask(server.port, Request("GET", "/health/live", offer)).status == 200
