@@ -9,8 +9,10 @@ import sys
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
+from config.arrivals import BODY_SECONDS, HEAD_SECONDS
 from config.logs import dictionary
 from config.settings import SettingsError, load
+from config.worker import DeadlineWorker
 
 try:
     _settings = load(os.environ)
@@ -20,13 +22,14 @@ except SettingsError as error:
 
 wsgi_app = "wsgi:app"
 bind = _settings.bind
-worker_class = "gthread"
+worker_class = "config.worker.DeadlineWorker"
 workers = _settings.web_concurrency
 threads = _settings.threads
 # A worker that hangs as a whole is replaced; requests have deadlines of their own.
 timeout = 30
-# Beyond the longest request, so that a deploy cuts none off.
-graceful_timeout = int(_settings.account_timeout_seconds + _settings.chat_timeout_seconds) + 5
+# Beyond the longest request, from its first byte on, so that a deploy cuts none off.
+_longest = HEAD_SECONDS + BODY_SECONDS + _settings.account_timeout_seconds + _settings.chat_timeout_seconds
+graceful_timeout = int(_longest) + 5
 keepalive = 5
 control_socket_disable = True
 # Access lines would hold query strings; the application logs every request itself.
@@ -43,3 +46,8 @@ def on_starting(server: Arbiter) -> None:
         sys.stderr.write("STORE_URL: memory:// counts in one process only, and there are several workers.\n")
         raise SystemExit(1)
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
+
+
+def post_fork(_: Arbiter, worker: DeadlineWorker) -> None:
+    """Let the worker take in as large a body as the application does."""
+    worker.largest_body = _settings.max_body_bytes

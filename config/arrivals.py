@@ -1,0 +1,109 @@
+"""What has come of a request, told from its bytes (RFC 9112): whether that is all, and how long it may take."""
+
+import re
+from time import monotonic
+
+# A head is a packet or two; in five seconds each of them may be lost twice (RFC 6298).
+HEAD_SECONDS = 5.0
+# 64 KiB at 52 kbit/s; still within the grace that a stopping worker has.
+BODY_SECONDS = 10.0
+# For a client to read the last answer and hang up: as long as gunicorn waits by itself.
+FAREWELL_SECONDS = 2.0
+# nginx allows heads of 32 KiB.
+LARGEST_HEAD = 65536
+# The smallest chunk has one byte of content and five around it.
+_BYTES_A_CHUNKED_BYTE = 6
+
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
+_CODING = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_EXPECTATION = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
+_CHUNK = re.compile(rb"([0-9a-f]{1,16})(?![0-9a-f])[^\r\n]{0,8190}\r\n", re.IGNORECASE)
+
+
+class Arrival:
+    """One request on its way, with at most so many bytes of a body. Gunicorn's parser reads from it like a socket.
+
+    Frames need not be judged here, only ended: what is malformed is over, and the parser refuses it.
+    """
+
+    def __init__(self, largest_body: int) -> None:
+        self.deadline = monotonic() + HEAD_SECONDS
+        self.has_head = False
+        # Whether bytes are missing: what follows on the connection may then be the rest of a body.
+        self.is_cut = False
+        self.expects_continue = False
+        self._data = bytearray()
+        self._largest_body = largest_body
+        # Where the next thing to look at begins: the head's end, a chunk, the end of the request.
+        self._at = 0
+        self._is_chunked = False
+
+    def add(self, data: bytes) -> bool:
+        """Whether there is nothing more to wait for, with these bytes; none of them: the client sends no more."""
+        self._data += data
+        self.is_cut = not data
+        return self.is_cut or (self._has_body() if self.has_head else self._ends_head())
+
+    def recv(self, _size: int) -> bytes:
+        """All that came, then nothing."""
+        data, self._data = bytes(self._data), bytearray()
+        self.is_cut = self.is_cut or not data
+        return data
+
+    def _ends_head(self) -> bool:
+        end = self._data.find(b"\r\n\r\n", self._at)
+        if end < 0:
+            self._at = max(0, len(self._data) - 3)
+            self.has_head = self.is_cut = self._is_no_head()
+            return self.is_cut
+        self.has_head, self.deadline = True, monotonic() + BODY_SECONDS
+        length = _LENGTH.search(self._data, 0, end + 2)
+        self._is_chunked = _CODING.search(self._data, 0, end) is not None
+        self._at = end + 4 + (int(length[1]) if length and not self._is_chunked else 0)
+        self.is_cut = self._at > end + 4 + self._largest_body
+        if self.is_cut or self._has_body():
+            return True
+        self._take_expectation(end + 2)
+        return False
+
+    def _take_expectation(self, end: int) -> None:
+        """Take the field out when this worker answers it, lest gunicorn answers it once more."""
+        expectation = _EXPECTATION.search(self._data, 0, end)
+        # HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1).
+        if expectation and self._data.find(b" HTTP/1.1\r\n", 0, end) > 0:
+            self.expects_continue = True
+            begin, end = expectation.start(), expectation.end() - 2
+            del expectation, self._data[begin:end]
+            self._at -= end - begin
+
+    def _is_no_head(self) -> bool:
+        """Whether the parser can refuse it already: too long, or lines that end with LF alone."""
+        return len(self._data) > LARGEST_HEAD or self._data.count(b"\n") != self._data.count(b"\r\n")
+
+    def _has_body(self) -> bool:
+        if not self._is_chunked:
+            return len(self._data) >= self._at
+        self.is_cut = len(self._data) > LARGEST_HEAD + _BYTES_A_CHUNKED_BYTE * self._largest_body
+        return self.is_cut or self._has_last_chunk()
+
+    def _has_last_chunk(self) -> bool:
+        while chunk := _CHUNK.match(self._data, self._at):
+            if int(chunk[1], 16) == 0:
+                return self._data.find(b"\r\n\r\n", chunk.end() - 2) >= 0
+            self._at = chunk.end() + int(chunk[1], 16) + 2
+        return self._data.find(b"\r\n", self._at) >= 0
+
+
+class Farewell:
+    """What a client still sends when the last answer is out: closing with it unread could destroy the answer."""
+
+    has_head = False
+    is_cut = True
+    expects_continue = False
+
+    def __init__(self) -> None:
+        self.deadline = monotonic() + FAREWELL_SECONDS
+
+    def add(self, data: bytes) -> bool:
+        """Whether the client has hung up."""
+        return not data

@@ -1,0 +1,141 @@
+"""When a request is all here, whatever the packets are that it comes in."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD, Arrival, Farewell
+
+LARGEST = 100
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+WHOLE = {
+    "no body": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an empty line before it": b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a length": HEAD + b"content-length: \t5 \r\n\r\nHello",
+    "a length of zero": HEAD + b"Content-Length: 0\r\n\r\n",
+    "the largest": HEAD + b"Content-Length: 100\r\n\r\n" + bytes(100),
+    "chunks": HEAD + b"Transfer-Encoding: Chunked\r\n\r\n3\r\nHel\r\n2;a=b\r\nlo\r\n0\r\n\r\n",
+    "padded sizes": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0000000000000005\r\nHello\r\n00000000\r\n\r\n",
+    "chunks that look like ends": HEAD
+    + b"Transfer-Encoding: chunked\r\n\r\nB\r\n\r\n0\r\n\r\n\r\n\r\n\r\n0\r\n\r\n",
+    "trailers": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: b\r\nY: c\r\n\r\n",
+    "the smallest chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 100 + b"0\r\n\r\n",
+}
+# Over as soon as the last byte is here: the parser, or the application, refuses it.
+REFUSED = {
+    "lines that end with LF": b"GET / HTTP/1.1\n",
+    "an endless head": (HEAD + b"X: ").ljust(LARGEST_HEAD + 1, b"a"),
+    "a body that is too large": HEAD + b"Content-Length: 101\r\n\r\n",
+    "a negative chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n-5\r\n",
+    "a chunk of no size": HEAD + b"Transfer-Encoding: chunked\r\n\r\n\r\n",
+    "a chunk of any size": HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 17 + b"\r\n",
+    "no chunks": HEAD + b"Transfer-Encoding: gzip\r\n\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@given(st.data())
+def test_it_is_over_with_its_last_byte(name: str, data: st.DataObject) -> None:
+    """Not a byte earlier, however it is cut up; and the parser gets it as it came."""
+    request = WHOLE[name]
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(request) - 1), max_size=8)))
+    arrival = Arrival(LARGEST)
+    pieces = [request[a:b] for a, b in zip([0, *cuts], [*cuts, len(request)], strict=True)]
+
+    assert [arrival.add(piece) for piece in pieces] == [False] * len(cuts) + [True]
+    assert arrival.has_head
+    assert not arrival.is_cut
+    assert arrival.recv(1) == request
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_follows_is_not_waited_for(name: str) -> None:
+    """A request is over though half of another one is behind it."""
+    assert Arrival(LARGEST).add(WHOLE[name] + b"GET / HT")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_taken_is_over_at_once(name: str) -> None:
+    """It needs an answer and no patience."""
+    arrival = Arrival(LARGEST)
+    assert not arrival.add(REFUSED[name][:-1])
+    assert arrival.add(REFUSED[name][-1:])
+    assert arrival.has_head
+
+
+@pytest.mark.parametrize("name", ["an endless head", "a body that is too large"])
+def test_what_is_too_large_is_cut(name: str) -> None:
+    """Bytes of it are still to come, so that no other request can follow."""
+    arrival = Arrival(LARGEST)
+    arrival.add(REFUSED[name])
+    assert arrival.is_cut
+
+
+def test_chunks_without_end_are_cut() -> None:
+    """What is kept of one request is bounded, in chunks too."""
+    arrival = Arrival(LARGEST)
+    arrival.add(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    pieces = iter(lambda: arrival.add(b"1;" + b"a" * 1000 + b"\r\nb\r\n"), True)
+    assert len(list(pieces)) < 100
+    assert arrival.is_cut
+
+
+@given(st.binary(max_size=300))
+def test_no_chunks_are_too_odd(body: bytes) -> None:
+    """Whatever comes where chunks should be, looking at it ends."""
+    arrival = Arrival(LARGEST)
+    arrival.add(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    assert arrival.add(body) in {True, False}
+
+
+def test_a_parser_that_asks_for_more_gets_the_end() -> None:
+    """And the connection is not used again: nobody knows where the next request would begin."""
+    arrival = Arrival(LARGEST)
+    arrival.add(WHOLE["no body"])
+    arrival.recv(1)
+    assert not arrival.is_cut
+    assert arrival.recv(1) == b""
+    assert arrival.is_cut
+
+
+def test_a_client_that_ends_early_cuts_its_request() -> None:
+    """The end of the stream is the end of the wait."""
+    arrival = Arrival(LARGEST)
+    arrival.add(WHOLE["a length"][:-1])
+    assert arrival.add(b"")
+    assert arrival.is_cut
+
+
+def test_head_and_body_have_a_time_each() -> None:
+    """Bytes of a head gain no time, nor do bytes of a body; the end of the head begins the body's time."""
+    arrival = Arrival(LARGEST)
+    head_ends = arrival.deadline
+    arrival.add(HEAD)
+    assert arrival.deadline == head_ends
+    arrival.add(b"Content-Length: 5\r\n\r\n")
+    body_ends = arrival.deadline
+    assert body_ends >= head_ends - HEAD_SECONDS + BODY_SECONDS
+    arrival.add(b"Hell")
+    assert arrival.deadline == body_ends
+
+
+@pytest.mark.parametrize(
+    ("version", "body", "waits"), [(b"1.1", b"", True), (b"1.0", b"", False), (b"1.1", b"Hello", False)]
+)
+def test_an_expectation_is_met_before_the_body(version: bytes, body: bytes, *, waits: bool) -> None:
+    """Only of HTTP/1.1, only when the body is not here; then the parser does not see it."""
+    arrival = Arrival(LARGEST)
+    head = b"POST / HTTP/%b\r\nexpect:100-Continue\r\nContent-Length: 5\r\n\r\n" % version
+    assert arrival.add(head + body) == bool(body)
+    assert arrival.expects_continue == waits
+    if not body:
+        assert arrival.add(b"Hello")
+    assert (b"expect" not in arrival.recv(1)) == waits
+
+
+def test_a_farewell_ends_when_the_client_hangs_up() -> None:
+    """Nothing that it sends matters."""
+    farewell = Farewell()
+    assert not farewell.add(WHOLE["no body"])
+    assert not farewell.has_head
+    assert farewell.add(b"")

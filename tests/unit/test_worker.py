@@ -1,0 +1,67 @@
+"""What the worker takes for granted of gunicorn; a release that changes it needs a look at config/worker.py."""
+
+import inspect
+import itertools
+import re
+
+import pytest
+from gunicorn.http import get_parser  # type: ignore[import-untyped]
+from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+
+from config.worker import DeadlineWorker
+
+OVERRIDDEN = {
+    "run": "(self)",
+    "enqueue_req": "(self, conn)",
+    "handle": "(self, conn)",
+    "handle_request": "(self, req, conn)",
+    "finish_request": "(self, conn, fs)",
+    "murder_pending": "(self)",
+}
+
+
+@pytest.mark.parametrize("name", OVERRIDDEN)
+def test_what_it_overrides_is_there(name: str) -> None:
+    """Each method exists in gunicorn with the arguments that the worker gives and takes."""
+    assert str(inspect.signature(getattr(ThreadWorker, name))) == OVERRIDDEN[name]
+    parameters = inspect.signature(getattr(DeadlineWorker, name)).parameters
+    assert OVERRIDDEN[name] == f"({', '.join(parameters)})"
+
+
+def test_it_overrides_nothing_else() -> None:
+    """All that it shares with gunicorn is named above."""
+    ours = {name for name, value in vars(DeadlineWorker).items() if inspect.isfunction(value)}
+    shared = {name for name in ours if hasattr(ThreadWorker, name)}
+    assert shared - {"__init__"} == set(OVERRIDDEN)
+
+
+def test_threads_are_given_in_one_place() -> None:
+    """Every connection goes through `enqueue_req` before it gets a thread."""
+    source = inspect.getsource(ThreadWorker)
+    assert len(re.findall(r"\bsubmit\(", source)) == 1
+    assert "submit(" in inspect.getsource(ThreadWorker.enqueue_req)
+    assert "murder_pending()" in inspect.getsource(ThreadWorker.run)
+    assert "nr_conns" in inspect.getsource(ThreadWorker.run)
+
+
+def test_a_connection_reads_with_the_parser_that_it_has() -> None:
+    """The worker gives it one that reads what came, and it is ready without a look at the socket."""
+    assert "if self.parser is None" in inspect.getsource(TConn.init)
+    assert "not conn.data_ready" in inspect.getsource(ThreadWorker.handle)
+
+
+def test_a_parser_reads_from_whatever_receives() -> None:
+    """In pieces of any size; what it read too much can be taken back."""
+
+    class Source:
+        def __init__(self) -> None:
+            self.pieces = itertools.chain([b"x" * 100_000], itertools.repeat(b""))
+
+        def recv(self, _: int) -> bytes:
+            return next(self.pieces)
+
+    unreader = SocketUnreader(Source())
+    assert unreader.read(1) == b"x"
+    assert unreader.take_buffered() == b"x" * 99_999
+    assert list(inspect.signature(get_parser).parameters)[:3] == ["cfg", "source", "source_addr"]
