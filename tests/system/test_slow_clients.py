@@ -1,0 +1,294 @@
+"""Clients that send slowly, halfway, or nothing have no thread; those that do not read or hang up keep none."""
+
+import select
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.people import ACME, CONVERSATION, bearer
+from tests.system.clients import JSON, Answer, Connection, Request, ask, sending
+from tests.system.conftest import Serve
+from tests.system.processes import accepts, await_until
+from tests.system.servers import OURS, Kind, Server, settings
+from tests.system.standins import Services
+
+pytestmark = pytest.mark.system
+
+REFUSAL = "conversation_id, account_id, and message_body must be provided!"
+CALL = Request("GET", "/v1")
+CHUNKED = Request(
+    "POST",
+    f"/v1/send-message/{ACME}/{CONVERSATION}",
+    {**bearer(), **JSON},
+    [b'{"message_', b'body": ', b'"Hello"}'],
+)
+WHOLE = sending().to_bytes()
+HEAD, BODY = WHOLE[: WHOLE.index(b"\r\n\r\n") + 4], WHOLE[WHOLE.index(b"\r\n\r\n") + 4 :]
+# What somebody sends before they stop.
+PARTS = {
+    "nothing": b"",
+    "half a head": HEAD[: len(HEAD) // 2],
+    "half a body": HEAD + BODY[:5],
+    "no last chunk": CHUNKED.to_bytes()[:-5],
+    "an expectation": HEAD[:-2] + b"Expect: 100-continue\r\n\r\n",
+}
+# What somebody drips after the rest.
+DRIPS = {"a head": (b"", HEAD), "a body": (HEAD, BODY)}
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Services]:
+    with Services() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(services: Services) -> Iterator[Server]:
+    """Eight threads in all: far fewer than there are slow clients."""
+    with tempfile.TemporaryDirectory() as name:
+        changes = {"THREADS": "4", "RATE_LIMIT": "1000 per minute", "ACCOUNT_CACHE_SECONDS": "300"}
+        running = Server(Path(name), settings(services, Path(name)) | changes)
+        try:
+            running.start()
+            # Each worker knows the account from now on: what ends together is not too much for the slots.
+            for pid in running.pids():
+                with running.connect_to(pid) as connection:
+                    assert connection.ask(sending()).status == 200
+            yield running
+        finally:
+            running.close()
+
+
+@pytest.fixture
+def crowd(server: Server) -> Iterator["Crowd"]:
+    pids = server.pids()
+    with Crowd(server.port) as clients:
+        yield clients
+    assert server.pids() == pids
+
+
+class Crowd:
+    """Connections that stand around until the end of the `with` block."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._stack = ExitStack()
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._stack.close()
+
+    def join(self, count: int, data: bytes) -> list[Connection]:
+        """So many clients more, each of which sends this and then waits."""
+        clients = [self._stack.enter_context(Connection(self._port)) for _ in range(count)]
+        for client in clients:
+            client.socket.sendall(data)
+        return clients
+
+    def drip(self, clients: list[Connection], data: bytes) -> None:
+        """Let these clients send this, a byte each half second, until they are refused or the crowd is over."""
+        thread = threading.Thread(target=self._drip, args=(clients, data), name="drip")
+        thread.start()
+        self._stack.callback(thread.join)
+
+    def _drip(self, clients: list[Connection], data: bytes) -> None:
+        for byte in data:
+            for client in clients:
+                with suppress(OSError):
+                    client.socket.send(bytes([byte]))
+            if self._over.wait(0.5):
+                return
+
+
+def answered(clients: list[Connection]) -> int:
+    """How many of them have something to read, an answer or the end."""
+    poll = select.poll()
+    for client in clients:
+        poll.register(client.socket, select.POLLIN)
+    return len(poll.poll(0))
+
+
+def receive(client: Connection) -> bytes:
+    """All that comes until the service ends the connection; a drip after its end is answered by a reset."""
+    data = bytearray()
+    with suppress(ConnectionError):
+        while piece := client.socket.recv(65536):
+            data += piece
+    return bytes(data)
+
+
+def await_answer(client: Connection) -> Answer:
+    """The next answer on this connection."""
+    with HTTPResponse(client.socket) as response:
+        response.begin()
+        return Answer(response.status, response.headers, response.read(), 0)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_others_are_served_while_they_stall(server: Server, crowd: Crowd, part: str) -> None:
+    """50 stalled clients on 8 threads: 20 others are answered before the first of them is given up."""
+    clients = crowd.join(50, PARTS[part])
+    if part == "an expectation":
+        assert {await_answer_head(client) for client in clients} == {b"HTTP/1.1 100 Continue"}
+
+    assert [ask(server.port, sending()).status for _ in range(20)] == [200] * 20
+    assert answered(clients) == 0
+
+
+def await_answer_head(client: Connection) -> bytes:
+    """The first line of an interim answer."""
+    with client.socket.makefile("rb") as stream:
+        head = stream.readline()
+        assert stream.readline() == b"\r\n"
+        return head.rstrip()
+
+
+@pytest.mark.parametrize("part", DRIPS)
+def test_others_are_served_while_they_drip(server: Server, crowd: Crowd, part: str) -> None:
+    """20 clients that drip a byte each half second: 20 others are answered before the first is given up."""
+    start, rest = DRIPS[part]
+    clients = crowd.join(20, start)
+    crowd.drip(clients, rest)
+
+    assert [ask(server.port, sending()).status for _ in range(20)] == [200] * 20
+    assert answered(clients) == 0
+
+
+def test_what_does_not_come_in_time_is_ended(crowd: Crowd) -> None:
+    """A head that is late is dropped; a body is answered 400 and the connection closed. Drips gain nothing."""
+    heads: list[Connection] = []
+    bodies: list[Connection] = []
+    for part, data in PARTS.items():
+        (heads if part in {"nothing", "half a head"} else bodies).extend(crowd.join(5, data))
+    for clients, (start, rest) in zip((heads, bodies), DRIPS.values(), strict=True):
+        dripping = crowd.join(5, start)
+        clients.extend(dripping)
+        crowd.drip(dripping, rest)
+
+    assert [receive(client) for client in heads] == [b""] * len(heads)
+    for client in bodies:
+        interim, _, answer = receive(client).rpartition(b"HTTP/1.1 ")
+        assert interim in {b"", b"HTTP/1.1 100 Continue\r\n\r\n"}
+        assert answer.startswith(b"400 ")
+        assert b"\r\nConnection: close\r\n" in answer
+        assert REFUSAL.encode() in answer
+        assert b"INVALID_PARAMS" in answer
+
+
+def test_a_request_in_pieces_is_a_request(crowd: Crowd) -> None:
+    """Byte by byte, on one connection: one with a length, one in chunks, one without a body."""
+    (client,) = crowd.join(1, b"")
+    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for request in (sending(), CHUNKED, CALL):
+        for byte in request.to_bytes():
+            client.socket.send(bytes([byte]))
+        assert await_answer(client).status == 200
+
+
+def test_requests_behind_each_other_are_answered_in_turn(crowd: Crowd) -> None:
+    """Three and a half requests in one packet: three answers, and the fourth when its rest is here."""
+    first = CALL.to_bytes() + CHUNKED.to_bytes() + WHOLE
+    (client,) = crowd.join(1, first + WHOLE[:-9])
+    assert [await_answer_of(client) for _ in range(3)] == [200] * 3
+    client.socket.sendall(WHOLE[-9:])
+    assert await_answer_of(client) == 200
+
+
+def await_answer_of(client: Connection) -> int:
+    """The status of the next answer, of which no byte too many is read."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += client.socket.recv(1)
+    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    client.socket.recv(int(length.partition(b":")[2]), socket.MSG_WAITALL)
+    return int(head.split(b" ")[1])
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_largest_body_may_come_slowly(crowd: Crowd, *, chunked: bool) -> None:
+    """64 KiB in eight packets over most of a second are sent, and the connection is kept."""
+    body = BODY.ljust(65536)
+    parts = [body[at : at + 8192] for at in range(0, len(body), 8192)]
+    data = Request(CHUNKED.method, CHUNKED.target, CHUNKED.headers, parts if chunked else body).to_bytes()
+    (client,) = crowd.join(1, b"")
+    for at in range(0, len(data), 8192):
+        client.socket.sendall(data[at : at + 8192])
+        threading.Event().wait(0.08)
+    assert await_answer(client).status == 200
+    assert client.ask(CALL).status == 200
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large_is_answered_before_its_end(server: Server, *, chunked: bool) -> None:
+    """10 MB: the answer is not lost, though the client is still sending when the service ends the connection."""
+    body = bytes(10_000_000)
+    parts = [body[at : at + 1000] for at in range(0, len(body), 1000)]
+    answer = ask(server.port, Request(CHUNKED.method, CHUNKED.target, CHUNKED.headers, parts if chunked else body))
+    assert (answer.status, answer.code) == (400, "BODY_TOO_LARGE")
+    assert answer.headers["Connection"] == "close"
+
+
+def test_an_expectation_is_answered_once(crowd: Crowd) -> None:
+    """`100 Continue` comes before the body, and only then."""
+    (client,) = crowd.join(1, PARTS["an expectation"])
+    assert await_answer_head(client) == b"HTTP/1.1 100 Continue"
+    client.socket.sendall(BODY)
+    assert await_answer_of(client) == 200
+
+
+def test_who_does_not_hang_up_holds_nobody_up(server: Server, crowd: Crowd) -> None:
+    """50 clients have their last answer and keep the connection: others are served meanwhile."""
+    clients = crowd.join(50, Request("GET", "/v1", {"Connection": "close"}).to_bytes())
+    # By itself, gunicorn would wait here two seconds for each of 25.
+    assert ask(server.port, CALL).seconds < 10
+    assert [await_answer(client).status for client in clients] == [200] * 50
+
+
+def test_who_does_not_read_keeps_no_thread(serve: Serve, tmp_path: Path) -> None:
+    """Two threads, and two answers of 50 MB that nobody takes: the next client is answered."""
+    (tmp_path / "large.py").write_text(
+        "def application(environ, start_response):\n"
+        "    size = 50_000_000 if environ['PATH_INFO'] == '/large' else 0\n"
+        "    start_response('200 OK', [('Content-Length', str(size))])\n"
+        "    return [bytes(size)]\n"
+    )
+    ours = OURS.arguments(0)[:-1]
+    large = Kind(
+        "a large answer", lambda _: (*ours, "--pythonpath", str(tmp_path), "large:application"), epoll=True
+    )
+    server = serve(large, WEB_CONCURRENCY="1", THREADS="2")
+    with Crowd(server.port) as crowd:
+        for client in crowd.join(2, Request("GET", "/large").to_bytes()):
+            assert client.socket.recv(8) == b"HTTP/1.1"
+        assert ask(server.port, CALL).status == 200
+    assert not server.events("Socket error")
+
+
+def test_a_stop_waits_for_what_comes_in_time_and_no_longer(serve: Serve) -> None:
+    """SIGTERM with half-sent requests: those that go on are answered, and the process exits 0."""
+    server = serve()
+    with Crowd(server.port) as crowd:
+        crowd.join(20, PARTS["half a head"])
+        bodies = crowd.join(20, PARTS["half a body"])
+        # What came before this has been accepted by then.
+        assert [ask(server.port, CALL).status for _ in range(8)] == [200] * 8
+        server.signal(signal.SIGTERM)
+        await_until(
+            lambda: not any(accepts(pid, server.port) for pid in server.pids()), lambda: f"accepts:\n{server.log}"
+        )
+        for client in bodies:
+            client.socket.sendall(BODY[5:])
+        assert [await_answer(client).status for client in bodies] == [200] * 20
+        assert server.wait() == 0
