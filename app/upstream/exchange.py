@@ -58,18 +58,22 @@ class Service:
         """The service's whole answer, whatever its status.
 
         `path` is sent as it is, `document` as JSON in UTF-8. Raises NothingSentError when not a byte was handed
-        to a connected socket, after one retry if time was left; NoAnswerError in every other case, without retry.
+        to a connected socket, after one retry where that can help; NoAnswerError in every other case.
         """
         deadline = time.monotonic() + self._timeout
         request = self._request(method, path, document, headers)
         try:
             return self._attempt(request, deadline)
-        except NothingSentError:
+        except NothingSentError as error:
             pause = _PAUSE * random.uniform(1, 2)  # noqa: S311 - not a secret
-            if self._breaker.open or time.monotonic() + pause >= deadline:
+            if not self._worth_repeating(error) or time.monotonic() + pause >= deadline:
                 raise
             time.sleep(pause)
             return self._attempt(request, deadline)
+
+    def _worth_repeating(self, error: NothingSentError) -> bool:
+        # Within the time that connecting has, TCP itself tried twice (RFC 6298).
+        return error.reason != "connect_timeout" and not self._breaker.open
 
     def _attempt(self, request: requests.PreparedRequest, deadline: float) -> requests.Response:
         with self._breaker.attempt():

@@ -50,13 +50,21 @@ def test_every_answer_is_an_answer(status: int) -> None:
     assert len(script.requests) == 1
 
 
-@pytest.mark.parametrize("reason", ["dns", "refused", "connect_timeout", "tls", "unreachable"])
+@pytest.mark.parametrize("reason", ["dns", "refused", "reset", "tls", "unreachable"])
 def test_tried_again_before_the_first_byte(reason: str) -> None:
     """Once, with the same request, when nothing of it was sent."""
     script = Script(NothingSentError(reason), reply(200))
     assert exchange(script, document={"a": 1}).status_code == 200
     first, second = script.requests
     assert (first.body, first.headers) == (second.body, second.headers)
+
+
+def test_a_full_wait_is_not_repeated() -> None:
+    """Nobody answered TCP's own repetition either; the caller is told after one wait, not two."""
+    script = Script(NothingSentError("connect_timeout"), reply(200))
+    with pytest.raises(NothingSentError, match="connect_timeout"):
+        exchange(script)
+    assert len(script.requests) == 1
 
 
 def test_tried_again_only_once() -> None:
