@@ -68,6 +68,16 @@ def test_a_lost_store_is_not_asked_by_hits(patient_store: FailoverStore, shared:
     assert shared.asked == 1
 
 
+def test_no_process_decides_alone_about_a_key(patient_store: FailoverStore, shared: Shared) -> None:
+    """While the store is lost no key is given out or settled, although the memory here could do both."""
+    shared.lost = True
+    patient_store.hit("a", 30, 60)
+    with pytest.raises(StoreLostError):
+        patient_store.claim("key", "fingerprint", "owner", lease=60, again=False)
+    with pytest.raises(StoreLostError):
+        patient_store.settle("key", "owner", "sent", b"answer")
+
+
 def test_hits_in_flight_together_lose_the_store_once(
     patient_store: FailoverStore, shared: Shared, caplog: pytest.LogCaptureFixture
 ) -> None:
