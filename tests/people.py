@@ -32,7 +32,7 @@ MEMBERS: dict[str, list[dict[str, Any]]] = {
 
 def claims(user: str = "a-member", **changes: Any) -> dict[str, Any]:
     """The claims of a good token; a change to None leaves the claim out."""
-    good = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "exp": int(time.time()) + 600}
+    good = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "exp": int(time.time()) + 3600}
     return {name: value for name, value in {**good, **changes}.items() if value is not None}
 
 
