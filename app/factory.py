@@ -105,6 +105,7 @@ def _tokens(settings: Settings, keys: KeySource) -> TokenVerifier:
         algorithms=settings.jwt_algorithms,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
+        max_lifetime=settings.jwt_max_lifetime_seconds,
     )
 
 

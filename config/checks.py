@@ -82,7 +82,7 @@ def not_negative(value: float) -> None:
         raise ValueError("Must be 0 or more.")
 
 
-def positive(value: int) -> None:
+def positive(value: float) -> None:
     """One or more."""
     if value < 1:
         raise ValueError("Must be 1 or more.")

@@ -54,6 +54,9 @@ class Settings:
     jwt_jwks_url: str | None = _setting("str", "Where the key set is fetched", default=None, validate=checks.url)
     jwt_issuer: str = _setting("str", "The `iss` that tokens must have")
     jwt_audience: str = _setting("str", "The `aud` that tokens must have")
+    jwt_max_lifetime_seconds: float | None = _setting(
+        "float", "How far ahead `exp` may be", default=None, validate=checks.positive
+    )
 
     account_service_url: str = _setting("base_url", "Where accounts are looked up", validate=checks.url)
     account_service_token: str | None = _setting(

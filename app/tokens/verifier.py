@@ -25,7 +25,7 @@ class TokenVerifier:
     """Turns a token into its user.
 
     The token's algorithm must be configured and be one of its key's; header parameters that carry or point to
-    keys (`jwk`, `jku`, `x5u`, `x5c`) are ignored.
+    keys (`jwk`, `jku`, `x5u`, `x5c`) are ignored. `exp` may be at most `max_lifetime` seconds ahead, if given.
     """
 
     def __init__(
@@ -37,12 +37,14 @@ class TokenVerifier:
         audience: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        max_lifetime: float | None = None,
         self.keys = keys
         self._algorithms = tuple(algorithms)
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
 
+        self._max_lifetime = max_lifetime or math.inf
     def verify(self, token: str) -> User:
         """The user of this token.
 
@@ -91,9 +93,9 @@ class TokenVerifier:
         """Whether `exp` is a sane number in the future; PyJWT would take text and 10^4000 as well."""
         if isinstance(expires, bool) or not isinstance(expires, int | float):
             return False
-        return not (isinstance(expires, float) and math.isnan(expires)) and (
-            self._clock() < expires < _END_OF_TIME
-        )
+        now = self._clock()
+        # No comparison with NaN holds.
+        return now < expires < _END_OF_TIME and expires <= now + self._max_lifetime
 
 
 def _is_user_id(value: str) -> bool:

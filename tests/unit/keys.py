@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -23,7 +24,7 @@ from app.errors import UnauthorizedError
 from app.principals import User
 from app.tokens.keys import FixedKeys
 from app.tokens.verifier import TokenVerifier
-from tests.people import AUDIENCE, ISSUER, SECRET
+from tests.people import AUDIENCE, ISSUER, SECRET, claims
 
 MEMBER = User(ISSUER, "a-member")
 # The kind of key that each algorithm takes.
@@ -78,11 +79,32 @@ def jws(payload: object, header: object, *, secret: str = SECRET) -> str:
 
 
 def verifier(
-    *texts: str, algorithms: tuple[str, ...] = ("HS256",), clock: Callable[[], float] = time.time
+    *texts: str,
+    algorithms: tuple[str, ...] = ("HS256",),
+    max_lifetime: float | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> TokenVerifier:
     """A verifier with these keys, or with that of the tests."""
     keys = FixedKeys.from_texts(texts or [SECRET], algorithms)
-    return TokenVerifier(keys, algorithms=algorithms, issuer=ISSUER, audience=AUDIENCE, clock=clock)
+    return TokenVerifier(
+        keys,
+        algorithms=algorithms,
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        max_lifetime=max_lifetime,
+        clock=clock,
+    )
+
+
+def signed(algorithm: str) -> str:
+    """A good token of this algorithm."""
+    key = private_key(KINDS[algorithm]) if algorithm in KINDS else SECRET
+    return jwt.encode(claims(), key, algorithm=algorithm)
+
+
+def checker_of(algorithm: str) -> TokenVerifier:
+    """A verifier of such tokens."""
+    return verifier(pem(KINDS[algorithm]) if algorithm in KINDS else SECRET, algorithms=(algorithm,))
 
 
 def refuse(text: str, checker: TokenVerifier | None = None) -> None:

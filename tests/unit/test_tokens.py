@@ -139,6 +139,15 @@ def test_expiry_to_the_second() -> None:
     refuse(text, verifier(clock=lambda: FAR))
 
 
+def test_lifetime() -> None:
+    """`exp` may be as far ahead as the operator allows and no further; without a bound it may be any time."""
+    bounded = verifier(max_lifetime=3600, clock=lambda: NOW)
+    assert bounded.verify(token(exp=NOW + 3600)) == MEMBER
+    for late in (NOW + 3601, NOW + 3600.5, END_OF_TIME - 1):
+        refuse(token(exp=late), bounded)
+    assert verifier(clock=lambda: NOW).verify(token(exp=END_OF_TIME - 1)) == MEMBER
+
+
 def test_true_is_no_time() -> None:
     """Not even in 1970, when the number that Python takes it for was in the future."""
     assert verifier(clock=lambda: 0).verify(token(exp=1)) == MEMBER
