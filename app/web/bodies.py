@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from flask import Response, request
 from marshmallow import EXCLUDE, Schema, ValidationError
 
+from app import strict_json
 from app.errors import BodyTooLargeError, InvalidParamsError
-from app.web import strict_json
 from app.web.rendering import json_response
 from app.web.services import services
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.web.strict_json import StrictJsonError, read
+from app.strict_json import StrictJsonError, read
 
 ACCEPTED: dict[str, tuple[bytes, object]] = {
     "an object": (

@@ -1,4 +1,6 @@
+import base64
 import json
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -6,7 +8,18 @@ import jwt
 import pytest
 
 from tests.people import SECRET, claims, token
-from tests.unit.keys import KINDS, MEMBER, jws, pem, private_key, refuse, segment, verifier
+from tests.unit.keys import (
+    KINDS,
+    MEMBER,
+    checker_of,
+    jws,
+    pem,
+    private_key,
+    refuse,
+    segment,
+    signed,
+    verifier,
+)
 
 BAD_HEADERS: dict[str, list[Any]] = {
     "alg": [
@@ -17,6 +30,7 @@ BAD_HEADERS: dict[str, list[Any]] = {
     "crit": [["exp"], ["x"], [], None, "exp", {}, [None], ["b64"]],
     "b64": [False],
 }
+LETTERS = string.ascii_letters + string.digits + "-_"
 # What tells a careless verifier where to find the key; each would find the attacker's.
 KEY_HEADERS: list[dict[str, Any]] = [
     {"jwk": {"kty": "oct", "k": segment(b"k" * 40), "alg": "HS256"}},
@@ -108,6 +122,39 @@ def test_part_that_is_no_object(part: bytes) -> None:
     """Neither as the header nor as the payload, however well it is signed."""
     refuse(jws(claims(), part))
     refuse(jws(part, {"alg": "HS256"}))
+
+
+@pytest.mark.parametrize(
+    "more",
+    ['"sub": "one-of-another-company"', '"exp": 1', '"other": {"a": 1, "a": 2}', '"other": NaN', r'"a": "\ud800"'],
+)
+def test_claims_that_can_be_read_in_two_ways(more: str) -> None:
+    """A name given twice has its last value here and may have its first elsewhere (RFC 7519 section 4)."""
+    good = json.dumps(claims())
+    assert verifier().verify(jws(good.encode(), {"alg": "HS256"})) == MEMBER
+    refuse(jws(f"{{{more}, {good[1:]}".encode(), {"alg": "HS256"}))
+
+
+@pytest.mark.parametrize("header", ['{"alg": "none", "alg": "HS256"}', '{"alg": "HS256", "kid": "a", "kid": "b"}'])
+def test_a_header_that_can_be_read_in_two_ways(header: str) -> None:
+    """The same of the header (RFC 7515 section 4)."""
+    refuse(jws(claims(), header.encode()))
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256", "EdDSA"])
+def test_only_one_spelling_of_a_signature(algorithm: str) -> None:
+    """Bits that base64url has left over must be zero (RFC 4648 section 3.5): no token has a second spelling."""
+    good, checker = signed(algorithm), checker_of(algorithm)
+    others = {good[:-1] + letter for letter in LETTERS} - {good}
+    assert checker.verify(good) == MEMBER
+    assert len([text for text in others if signature(text) == signature(good)]) in {3, 15}
+    for text in others:
+        refuse(text, checker)
+
+
+def signature(text: str) -> bytes:
+    """What a reader who does not care makes of it."""
+    return base64.urlsafe_b64decode(text.rpartition(".")[2] + "==")
 
 
 SHAPES: dict[str, Callable[[str, str, str], str]] = {
