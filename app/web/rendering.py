@@ -25,6 +25,12 @@ logger = logging.getLogger(__name__)
 _BAD_REQUEST = 400
 _REALM = 'Bearer realm="SalesCaptain API"'
 
+# For the browser that shows an answer as a page of its own. A route that gives pages sets its own.
+_OF_NO_PAGE = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
 
 def json_response(document: Any, status: int = 200) -> Response:  # noqa: ANN401 - whatever JSON can hold
     """The document as JSON in UTF-8.
@@ -108,6 +114,8 @@ def _add_headers(response: Response) -> Response:
     headers["X-Request-ID"] = known.correlation.request_id
     headers["Cache-Control"] = "no-store"
     headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in _OF_NO_PAGE.items():
+        headers.setdefault(name, value)
     if known.outcome:
         headers["X-Send-Outcome"] = known.outcome
     if known.decision:
