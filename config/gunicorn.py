@@ -9,7 +9,7 @@ import sys
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
-from config.arrivals import BODY_SECONDS, HEAD_SECONDS
+from config.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD
 from config.logs import dictionary
 from config.settings import SettingsError, load
 from config.worker import DeadlineWorker
@@ -32,6 +32,10 @@ _longest = HEAD_SECONDS + BODY_SECONDS + _settings.account_timeout_seconds + _se
 graceful_timeout = int(_longest) + 5
 keepalive = 5
 control_socket_disable = True
+# The worker bounds the head as a whole; how long a token may be, the application says.
+limit_request_field_size = LARGEST_HEAD
+# By default a client behind a proxy on this machine could name another path than the proxy has seen (SCRIPT_NAME).
+forwarder_headers = ""
 # Access lines would hold query strings; the application logs every request itself.
 accesslog = None
 # Libraries that warn do it on the root logger.

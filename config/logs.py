@@ -22,12 +22,24 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": _event(record),
         }
         line |= {name: value for name, value in vars(record).items() if name not in _OWN}
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
         return json.dumps(line, default=lambda value: type(value).__name__)
+
+
+def _event(record: logging.LogRecord) -> str:
+    """The message; gunicorn gives exceptions that hold bytes of a request as its arguments."""
+    message, arguments = str(_told(record.msg)), record.args
+    if isinstance(arguments, tuple):
+        arguments = tuple(map(_told, arguments))
+    return message % arguments if arguments else message
+
+
+def _told(value: object) -> object:
+    return type(value).__name__ if isinstance(value, BaseException) else value
 
 
 def dictionary(level: str, *names: str) -> dict[str, Any]:

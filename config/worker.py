@@ -9,11 +9,19 @@ import contextlib
 import socket
 from concurrent.futures import Future
 from functools import partial
+from http import HTTPStatus
 from selectors import EVENT_READ
 from time import monotonic
 from typing import Any
 
 from gunicorn.http import Request, get_parser  # type: ignore[import-untyped]
+from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from config.arrivals import HEAD_SECONDS, Arrival, Farewell
@@ -21,7 +29,15 @@ from config.arrivals import HEAD_SECONDS, Arrival, Farewell
 # Most answers fit into the socket's buffer; a client that leaves it full for so long does not read.
 ANSWER_SECONDS = 5.0
 
+# What the parser refuses is 400, or one of these.
+_REFUSALS = {
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+    UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_REFUSAL = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
@@ -67,9 +83,20 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type
         # A total for each piece of the answer (socket.sendall).
         conn.sock.settimeout(ANSWER_SECONDS)
         try:
-            return bool(super().handle_request(req, conn))
+            may_follow = super().handle_request(req, conn)
         except TimeoutError:
             return False
+        return may_follow and self._is_well_formed(conn)
+
+    def handle_error(self, req: Request | None, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002 - gunicorn's
+        """Refuse what the parser refuses, and repeat nothing of it, here or in the log: it may hold a token."""
+        is_ours = not isinstance(exc, ParseException)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR if is_ours else _REFUSALS.get(type(exc), HTTPStatus.BAD_REQUEST)
+        told = {"status": status.value, "reason": type(exc).__name__}
+        self.log.log("error" if is_ours else "info", "no request", extra=told)
+        client.setblocking(False)
+        with contextlib.suppress(OSError):
+            client.send(_REFUSAL % (status.value, status.phrase.encode()))
 
     def finish_request(self, conn: TConn, fs: "Future[bool]") -> None:
         """Wait for the next request, or let the client read the last answer; gunicorn would wait here for that."""
@@ -119,6 +146,13 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type
         except OSError:
             return bool(arrival.add(b""))
         return is_over
+
+    @staticmethod
+    def _is_well_formed(conn: TConn) -> bool:
+        """Whether what the application left of a body is; gunicorn would answer it a second time if not."""
+        with contextlib.suppress(ParseException, OSError):
+            return bool(conn.parser.finish_body())
+        return False
 
     def _go_on(self, conn: TConn) -> None:
         if conn.arrival.has_head:

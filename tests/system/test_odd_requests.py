@@ -4,12 +4,12 @@ import contextlib
 import socket
 import tempfile
 from collections.abc import Iterator
-from http.client import BadStatusLine
+from http.client import BadStatusLine, HTTPResponse
 from pathlib import Path
 
 import pytest
 
-from tests.people import ACME, CONVERSATION, bearer
+from tests.people import ACME, CONVERSATION, bearer, token
 from tests.system.clients import JSON, Answer, Connection, Request, ask
 from tests.system.servers import Server, settings
 from tests.system.standins import Services
@@ -33,12 +33,30 @@ REFUSED = {
     "a folded field": b"GET /v1 HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
     "a NUL": b"GET /v1 HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n",
     "many fields": b"GET /v1 HTTP/1.1\r\nHost: a\r\n" + b"X-A: b\r\n" * 200 + b"\r\n",
-    "a long field": b"GET /v1 HTTP/1.1\r\nHost: a\r\nX-A: " + b"b" * 9000 + b"\r\n\r\n",
+    "a long field": b"GET /v1 HTTP/1.1\r\nHost: a\r\nX-A: " + b"b" * 70_000 + b"\r\n\r\n",
     "a negative length": b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
     "two lengths": b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
     "a length and chunks": b"POST /v1 HTTP/1.1\r\nHost: a\r\n"
     b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "an unknown coding": b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n",
+}
+# Bodies that nobody reads when the answer is 401.
+MALFORMED = {
+    "no size": b"zz\r\nhello\r\n0\r\n\r\n",
+    "too long a chunk": b"5\r\nhelloXX0\r\n\r\n",
+    "a length in the trailer": b"0\r\nContent-Length: 99\r\n\r\n",
+}
+# Requests that hold something secret where the parser refuses them.
+INDISCREET = {
+    "a field without colon": "GET /v1 HTTP/1.1\r\nHost: a\r\nAuthorization Bearer {}\r\n\r\n",
+    "a folded field": "GET /v1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer\r\n {}\r\n\r\n",
+    "a name": "GET /v1 HTTP/1.1\r\nHost: a\r\n({}): a\r\n\r\n",
+    "a version": "GET /v1 HTTP/{}\r\nHost: a\r\n\r\n",
+    "a method": "{} /v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a target": "GET v1?token={} HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an expectation": "GET /v1 HTTP/1.1\r\nHost: a\r\nExpect: {}\r\n\r\n",
+    "a coding": "GET /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {}\r\n\r\n",
+    "a line before the request": "\r\nAuthorization: Bearer {}\r\n\r\n\r\n",
 }
 PATHS = {
     "//": (404, "NOT_FOUND"),
@@ -87,7 +105,8 @@ def services() -> Iterator[Services]:
 @pytest.fixture(scope="module")
 def server(services: Services) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as name:
-        running = Server(Path(name), settings(services, Path(name)) | {"WEB_CONCURRENCY": "1"})
+        changes = {"WEB_CONCURRENCY": "1", "LOG_LEVEL": "DEBUG"}
+        running = Server(Path(name), settings(services, Path(name)) | changes)
         try:
             yield running.start()
         finally:
@@ -118,6 +137,43 @@ def test_what_the_parser_refuses_never_reaches_the_application(server: Server, n
 
     assert answer is None or 400 <= answer.status <= 505
     assert handled(server, f"{marker}-after") == [*before, f"{marker}-after"]
+
+
+@pytest.mark.parametrize("name", INDISCREET)
+def test_what_the_parser_refuses_is_repeated_nowhere(server: Server, name: str) -> None:
+    """Neither the answer nor the log, at any level, has what may be a token."""
+    secret = token()
+    with Connection(server.port) as connection:
+        connection.socket.sendall(INDISCREET[name].format(secret).encode())
+        answer = HTTPResponse(connection.socket)
+        answer.begin()
+        assert (400 <= answer.status <= 505, answer.read()) == (True, b"")
+        told = f"{answer.headers}"
+        answer.close()
+    handled(server, f"indiscreet-{name.replace(' ', '-')}")
+    assert not [part for part in secret.split(".") if part in told or part in server.log]
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_request_has_one_answer(server: Server, name: str) -> None:
+    """What is wrong with a body that was not needed ends the connection, and is not answered once more."""
+    head = f"POST {SEND} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with Connection(server.port) as connection:
+        answer = connection.exchange(head + MALFORMED[name])
+        assert (answer.status, connection.socket.recv(1)) == (401, b"")
+
+
+@pytest.mark.parametrize("length", [8_000, 8_193, 30_000])
+def test_the_application_says_how_long_a_token_may_be(server: Server, length: int) -> None:
+    """It gets whatever length of a field there is room for in a head."""
+    answer = ask(server.port, Request("POST", SEND, {"Authorization": f"Bearer {token().ljust(length, 'A')}"}))
+    assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
+
+
+def test_no_header_changes_the_path(server: Server) -> None:
+    """Gunicorn by itself takes SCRIPT_NAME from clients of a proxy on the same machine."""
+    assert ask(server.port, Request("GET", "/x/v1", {"SCRIPT_NAME": "/x"})).status == 404
+    assert ask(server.port, Request("GET", "/v1", {"SCRIPT_NAME": "/x", "PATH_INFO": "/x"})).status == 200
 
 
 def is_an_error_object(answer: Answer, *, of: str) -> None:

@@ -87,6 +87,14 @@ def test_an_exception_that_another_handler_has_written() -> None:
     assert CANARY not in JsonFormatter().format(record)
 
 
+@pytest.mark.parametrize("message", ["ended: %s", "ended: %r"])
+def test_an_exception_as_an_argument(message: str) -> None:
+    """Libraries give them, as arguments or as the message; their text is left out there too."""
+    assert line(message, ValueError(CANARY))["event"].strip("'") in {"ended: ValueError", "ended: 'ValueError"}
+    record = logging.makeLogRecord({"msg": ValueError(CANARY)})
+    assert json.loads(JsonFormatter().format(record))["event"] == "ValueError"
+
+
 def test_no_exception_after_all() -> None:
     """`exc_info=True` where none is handled."""
     assert "exception" not in line(error=None)

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from gunicorn.http import get_parser  # type: ignore[import-untyped]
+from gunicorn.http.parser import Parser  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
@@ -16,6 +17,7 @@ OVERRIDDEN = {
     "enqueue_req": "(self, conn)",
     "handle": "(self, conn)",
     "handle_request": "(self, req, conn)",
+    "handle_error": "(self, req, client, addr, exc)",
     "finish_request": "(self, conn, fs)",
     "murder_pending": "(self)",
 }
@@ -64,4 +66,5 @@ def test_a_parser_reads_from_whatever_receives() -> None:
     unreader = SocketUnreader(Source())
     assert unreader.read(1) == b"x"
     assert unreader.take_buffered() == b"x" * 99_999
+    assert "finish_body" in vars(Parser)
     assert list(inspect.signature(get_parser).parameters)[:3] == ["cfg", "source", "source_addr"]
