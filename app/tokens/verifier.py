@@ -73,12 +73,13 @@ class TokenVerifier:
         raise UnauthorizedError(presented=True)
 
     def _candidates(self, token: str) -> Sequence[VerificationKey]:
-        """The keys to try, none for a token of an algorithm that is not configured."""
+        """The keys to try, none for a token of an algorithm that is not configured or of another kind."""
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise UnauthorizedError(presented=True) from error
-        return self.keys.candidates(header) if header.get("alg") in self._algorithms else ()
+        wanted = header.get("alg") in self._algorithms and _may_be_for_access(header.get("typ"))
+        return self.keys.candidates(header) if wanted else ()
 
     def _decode(self, token: str, key: VerificationKey) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
@@ -102,6 +103,14 @@ class TokenVerifier:
         now = self._clock()
         # No comparison with NaN holds.
         return now < expires < _END_OF_TIME and expires <= now + self._max_lifetime
+
+
+def _may_be_for_access(kind: object) -> bool:
+    """Whether a token of this `typ` can be one for access; a logout or a proof is not (RFC 8725 section 3.11)."""
+    if not isinstance(kind, str):
+        return kind is None
+    # RFC 7515 section 4.1.9: a media type, in any case of letters, whose `application/` may be left out.
+    return kind.lower().removeprefix("application/") in {"jwt", "at+jwt"}
 
 
 def _is_user_id(value: str) -> bool:

@@ -29,6 +29,7 @@ BAD_HEADERS: dict[str, list[Any]] = {
     "kid": [None, 7, ["a"], {}],
     "crit": [["exp"], ["x"], [], None, "exp", {}, [None], ["b64"]],
     "b64": [False],
+    "typ": ["logout+jwt", "dpop+jwt", "application/secevent+jwt", "JWE", "", "at+jwt ", 7, ["JWT"], {}],
 }
 LETTERS = string.ascii_letters + string.digits + "-_"
 # What tells a careless verifier where to find the key; each would find the attacker's.
@@ -40,6 +41,7 @@ KEY_HEADERS: list[dict[str, Any]] = [
     {"kid": "../../../../dev/null"},
     {"kid": "' UNION SELECT 'k"},
     {"typ": "at+jwt"},
+    {"typ": "application/AT+jwt"},
     {"typ": None, "cty": "JWT"},
 ]
 
