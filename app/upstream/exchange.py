@@ -10,7 +10,7 @@ from typing import Protocol
 import requests
 
 from app.upstream.breaker import Breaker
-from app.upstream.transport import NothingSentError, prepare
+from app.upstream.transport import NothingSentError, TransportError, prepare
 
 # The pause before the retry is between one and two times this long, so that callers do not return in step.
 _PAUSE = 0.05
@@ -58,20 +58,22 @@ class Service:
         """The service's whole answer, whatever its status.
 
         `path` is sent as it is, `document` as JSON in UTF-8. Raises NothingSentError when not a byte was handed
-        to a connected socket, after one retry where that can help; NoAnswerError in every other case.
+        to a connected socket, NoAnswerError in every other case. The former is tried once more where that can
+        help; the latter only for a GET, which asks for nothing to be done (RFC 9110 section 9.2.1).
         """
         deadline = time.monotonic() + self._timeout
         request = self._request(method, path, document, headers)
         try:
             return self._attempt(request, deadline)
-        except NothingSentError as error:
+        except TransportError as error:
+            harmless = isinstance(error, NothingSentError) or method == "GET"
             pause = _PAUSE * random.uniform(1, 2)  # noqa: S311 - not a secret
-            if not self._worth_repeating(error) or time.monotonic() + pause >= deadline:
+            if not (harmless and self._worth_repeating(error)) or time.monotonic() + pause >= deadline:
                 raise
             time.sleep(pause)
             return self._attempt(request, deadline)
 
-    def _worth_repeating(self, error: NothingSentError) -> bool:
+    def _worth_repeating(self, error: TransportError) -> bool:
         # Within the time that connecting has, TCP itself tried twice (RFC 6298).
         return error.reason != "connect_timeout" and not self._breaker.open
 

@@ -39,7 +39,7 @@ def exchange(
 ) -> requests.Response:
     """One exchange with a service of this transport."""
     service = Service(CHAT, token="opaque", timeout=timeout, transport=script, breaker=Breaker(threshold))
-    return service.exchange("POST", "/a/b%2Fc", **{"document": {}, "headers": {}, **given})
+    return service.exchange(**{"method": "POST", "path": "/a/b%2Fc", "document": {}, "headers": {}, **given})
 
 
 @pytest.mark.parametrize("status", [100, 200, 204, 302, 404, 429, 500, 503])
@@ -75,13 +75,26 @@ def test_tried_again_only_once() -> None:
     assert len(script.requests) == 2
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("reason", ["deadline", "reset", "closed", "cut", "malformed", "too_large", "broken"])
-def test_never_tried_again_after_the_first_byte(reason: str) -> None:
+def test_never_tried_again_after_the_first_byte(method: str, reason: str) -> None:
     """It may have been heard."""
     script = Script(NoAnswerError(reason), reply(200))
     with pytest.raises(NoAnswerError, match=reason):
-        exchange(script)
+        exchange(script, method=method)
     assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("failures", [[RESET], [RESET, RESET], [REFUSED, RESET], [RESET, REFUSED]])
+def test_a_question_is_asked_a_second_time(failures: list[Exception]) -> None:
+    """A GET does nothing, so it is tried again even if it was heard; the second failure is the answer."""
+    script = Script(*failures, reply(200))
+    if len(failures) == 1:
+        assert exchange(script, method="GET", document=None).status_code == 200
+    else:
+        with pytest.raises(type(failures[1])):
+            exchange(script, method="GET", document=None)
+    assert len(script.requests) == 2
 
 
 def test_not_tried_a_third_time_after_the_first_byte() -> None:
