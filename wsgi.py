@@ -3,6 +3,7 @@
 import sys
 
 from app import create_app
+from app.web.declarations import DeclarationError
 from config.settings import SettingsError
 
 # gunicorn's own status for "the application cannot be loaded": its master then stops instead of trying again.
@@ -10,6 +11,6 @@ _CANNOT_START = 4
 
 try:
     app = create_app()
-except SettingsError as error:
+except (SettingsError, DeclarationError) as error:
     sys.stderr.write(f"{error}\n")
     raise SystemExit(_CANNOT_START) from None

@@ -2,9 +2,11 @@
 
 ServiceError
 ├── BadRequestError                    400  the request is wrong: repeat it changed
-│   ├── InvalidParamsError             the body cannot be read or lacks something
-│   ├── BodyTooLargeError
-│   ├── NoAccountError                 the user has no account in the company
+│   ├── IncompleteError                the sentence is the route's own: what it needs
+│   │   ├── InvalidParamsError         the body or the query cannot be read or lacks something
+│   │   ├── BodyTooLargeError
+│   │   └── NoAccountError             the user has no account in the company
+│   ├── InvalidIdError
 │   ├── InvalidCompanyIdError
 │   ├── InvalidConversationIdError
 │   ├── MessageRejectedError           the chat service refuses this message
@@ -39,14 +41,16 @@ Outcome = Literal["sent", "not_sent", "unknown"]
 class ServiceError(Exception):
     """A failure with an answer of its own; its subclasses are the whole list.
 
-    `outcome` is what became of the message when the failure ends a send. `retry_after` is in whole seconds,
-    at least 1, or None where repeating is not known to be safe or useful.
+    `outcome` is what became of the message when the failure ends a send; `of_sends` marks what nothing but a
+    send can end in. `retry_after` is in whole seconds, at least 1, or None where repeating is not known to be
+    safe or useful.
     """
 
     status: ClassVar[int]
     code: ClassVar[str]
     sentence: str
     outcome: ClassVar[Outcome] = "not_sent"
+    of_sends: ClassVar[bool] = False
     retry_after: int | None = None
 
     def __init__(self, sentence: str | None = None, *, retry_after: int | None = None) -> None:
@@ -55,31 +59,47 @@ class ServiceError(Exception):
         super().__init__(self.sentence)
 
 
+def every_error(kind: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
+    """All failures with a code, in the order of the tree."""
+    found = [kind] if hasattr(kind, "code") else []
+    return found + [error for child in kind.__subclasses__() for error in every_error(child)]
+
+
 class BadRequestError(ServiceError):
     """The request is wrong and will be refused again if it is repeated unchanged."""
 
     status = 400
 
 
-class InvalidParamsError(BadRequestError):
-    """The body is missing, unreadable, or lacks something that the route needs."""
+class IncompleteError(BadRequestError):
+    """Something that the route needs is missing; the guard puts in the route's sentence, which names it all."""
+
+    sentence = "company_id and account_id must be provided!"
+
+
+class InvalidParamsError(IncompleteError):
+    """The body or the query is missing, unreadable, or lacks something that the route needs."""
 
     code = "INVALID_PARAMS"
-    sentence = "conversation_id, account_id, and message_body must be provided!"
 
 
-class BodyTooLargeError(BadRequestError):
+class BodyTooLargeError(IncompleteError):
     """The body has more bytes than MAX_BODY_BYTES."""
 
     code = "BODY_TOO_LARGE"
-    sentence = InvalidParamsError.sentence
 
 
-class NoAccountError(BadRequestError):
+class NoAccountError(IncompleteError):
     """The user has no account in the company, whether or not the company exists."""
 
     code = "NO_ACCOUNT"
-    sentence = InvalidParamsError.sentence
+
+
+class InvalidIdError(BadRequestError):
+    """Another id of the path is not written as 8-4-4-4-12 hexadecimal digits; the sentence names it."""
+
+    code = "INVALID_ID"
+    sentence = "Invalid ID"
 
 
 class InvalidCompanyIdError(BadRequestError):
@@ -100,6 +120,7 @@ class MessageRejectedError(BadRequestError):
     """The chat service refuses the message itself (400, 413, 422)."""
 
     code = "MESSAGE_REJECTED"
+    of_sends = True
     sentence = "The chat service does not accept this message; change it before you send it again."
 
 
@@ -107,6 +128,7 @@ class IdempotencyKeyInvalidError(BadRequestError):
     """The Idempotency-Key is not one value of 1 to 255 characters of its alphabet."""
 
     code = "IDEMPOTENCY_KEY_INVALID"
+    of_sends = True
     sentence = "Idempotency-Key takes one value of 1 to 255 characters: letters, digits and . _ : -"
 
 
@@ -114,6 +136,7 @@ class IdempotencyKeyReusedError(BadRequestError):
     """The Idempotency-Key is known with another conversation or message."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
+    of_sends = True
     sentence = "This Idempotency-Key was used for another message; nothing was sent, take a new key."
 
 
@@ -181,13 +204,17 @@ class IdempotencyInProgressError(TooManyRequestsError):
     """The first request with this Idempotency-Key is still under way."""
 
     code = "IDEMPOTENCY_IN_PROGRESS"
+    of_sends = True
 
 
 class ServerError(ServiceError):
-    """Something behind the API failed; the caller's request was in order."""
+    """Something behind the API failed; the caller's request was in order.
+
+    Where nothing was sent, an answer of a route that sends says so behind the sentence.
+    """
 
     status = 500
-    sentence = "Problem encountered while sending the message!"
+    sentence = "Problem encountered while handling the request!"
     retry_after: int | None = 1
 
 
@@ -201,7 +228,7 @@ class AuthUnavailableError(ServerError):
     """No key could be loaded yet, or none for too long, so no token can be checked."""
 
     code = "AUTH_UNAVAILABLE"
-    sentence = "Tokens cannot be checked at the moment; nothing was sent, please try again later."
+    sentence = "Tokens cannot be checked at the moment, please try again later."
     retry_after = 5
 
 
@@ -209,14 +236,14 @@ class OverloadedError(ServerError):
     """As many requests as may wait for other services already do."""
 
     code = "OVERLOADED"
-    sentence = "The service is busy; nothing was sent, please try again later."
+    sentence = "The service is busy, please try again later."
 
 
 class AccountServiceUnavailableError(ServerError):
     """The account service could not be asked."""
 
     code = "ACCOUNT_SERVICE_UNAVAILABLE"
-    sentence = "Your account cannot be looked up at the moment; nothing was sent, please try again later."
+    sentence = "Your account cannot be looked up at the moment, please try again later."
     retry_after = 2
 
 
@@ -224,7 +251,7 @@ class ChatServiceUnavailableError(ServerError):
     """The chat service could not be reached, or refused in a way that is not the caller's fault."""
 
     code = "CHAT_SERVICE_UNAVAILABLE"
-    sentence = "The chat service cannot be reached; nothing was sent, please try again later."
+    sentence = "The chat service cannot be reached, please try again later."
     retry_after = 2
 
 
@@ -232,7 +259,7 @@ class ChatServiceAuthError(ServerError):
     """The chat service refused our credential (401)."""
 
     code = "CHAT_SERVICE_AUTH"
-    sentence = "The chat service refused this service's credential; nothing was sent."
+    sentence = "The chat service refused this service's credential."
     retry_after = 60
 
 
@@ -240,7 +267,8 @@ class IdempotencyUnavailableError(ServerError):
     """The store is lost, so an Idempotency-Key cannot be honoured; without a key, sends go on."""
 
     code = "IDEMPOTENCY_UNAVAILABLE"
-    sentence = "Idempotency-Key cannot be honoured at the moment; nothing was sent, please try again later."
+    of_sends = True
+    sentence = "Idempotency-Key cannot be honoured at the moment, please try again later."
     retry_after = 2
 
 
@@ -248,6 +276,7 @@ class SendOutcomeUnknownError(ServerError):
     """The chat service had at least a byte of the request and gave no valid answer to it."""
 
     code = "SEND_OUTCOME_UNKNOWN"
+    of_sends = True
     sentence = "The message may have been sent; look into the conversation before you send it again."
     outcome = "unknown"
     retry_after = None

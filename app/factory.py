@@ -9,7 +9,7 @@ from werkzeug.routing import MapAdapter
 
 from app import routes
 from app.accounts import Accounts
-from app.chat import ChatService
+from app.chat.client import Line
 from app.idempotency import Idempotency
 from app.stores import Store
 from app.stores.failover import FailoverStore
@@ -24,6 +24,8 @@ from app.upstream.slots import Slots
 from app.upstream.transport import Transport
 from app.web import health, logs, rendering, services
 from app.web.limits import Limits
+from app.web.operations import operations
+from app.web.reference import data
 from config.logs import dictionary
 from config.settings import Settings, SettingsError, load
 
@@ -48,6 +50,7 @@ def create_app(
     """The application, ready to serve; it connects to nothing until the first request.
 
     Without settings they are read from the environment, and SettingsError names all that is wrong with them.
+    DeclarationError names every route that is not declared as it must be.
     """
     settings = settings or load(os.environ)
     logging.config.dictConfig(dictionary(settings.log_level, "app"))
@@ -60,8 +63,12 @@ def create_app(
     shared = store or _store(settings)
     limits = Limits(app, shared, settings.rate_limit)
     services.install(app.extensions, _services(settings, shared, limits, transport))
-    for blueprint in (health.blueprint, *routes.BLUEPRINTS):
+    reference = (data.blueprint,) if settings.reference else ()
+    for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
         app.register_blueprint(blueprint)
+    declared = operations(app)
+    if settings.reference:
+        data.install(app.extensions, declared, settings.rate_limit)
     return app
 
 
@@ -72,7 +79,7 @@ def _services(settings: Settings, store: Store, limits: Limits, transport: Sende
         tokens=_tokens(settings, _keys(settings, slots, transport)),
         limits=limits,
         accounts=Accounts(_account_service(settings, sender), slots, lifetime=settings.account_cache_seconds),
-        chat=ChatService(_chat_service(settings, sender), slots),
+        chat=Line(_chat_service(settings, sender), slots),
         idempotency=Idempotency(
             store, lease=settings.chat_timeout_seconds + _SLACK, dedupes=settings.chat_service_dedupes
         ),

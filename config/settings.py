@@ -105,6 +105,9 @@ class Settings:
         default=0,
         validate=checks.not_negative,
     )
+    reference: bool = _setting(
+        "bool", "Serve /docs, /openapi.json, /llms.txt and the Markdown pages", default=True
+    )
     log_level: str = _setting("upper", "Least level logged", default="INFO", validate=checks.log_level)
 
     @property

@@ -73,7 +73,7 @@ class Wire:
             user = re.fullmatch(re.escape(ACCOUNTS) + "/users/([^/]*)/accounts", url)
             assert user is not None
             return self.answer_accounts(unquote(user[1]))
-        return self.answer_chat(url.rpartition("/")[2], json.loads(body))
+        return self.answer_chat(url.rpartition("/")[2], json.loads(body) if body else {})
 
     @staticmethod
     def _members(user: str) -> Answer:

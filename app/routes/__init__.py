@@ -1,5 +1,10 @@
-"""The routes of the API: one module a tag, one blueprint a module. A new module is registered here."""
+"""The routes of the API: one module a tag, one blueprint a module. Every module here is registered."""
 
-from app.routes import conversations
+from importlib import import_module
+from pkgutil import iter_modules
 
-BLUEPRINTS = (conversations.blueprint,)
+from flask import Blueprint
+
+BLUEPRINTS: tuple[Blueprint, ...] = tuple(
+    import_module(f"{__name__}.{module.name}").blueprint for module in iter_modules(__path__)
+)

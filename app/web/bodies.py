@@ -1,52 +1,44 @@
-"""What a route takes and gives: `@takes` reads the body by a schema, `@gives` wraps what the view returns."""
+"""What a route takes and gives: `@takes` reads body or query by a schema, `@gives` wraps what the view returns."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 from flask import Response, request
-from marshmallow import EXCLUDE, Schema, ValidationError
+from marshmallow import Schema, ValidationError
 
 from app import strict_json
 from app.errors import BodyTooLargeError, InvalidParamsError
+from app.schemas import Body
+from app.web.declarations import declare
 from app.web.rendering import json_response
 from app.web.services import services
 
-
-class Body(Schema):
-    """A JSON object that a route takes. Unknown fields are ignored: newer editions of the API have more."""
-
-    refusal: ClassVar[str]
-
-    class Meta:
-        """Unknown fields are left out."""
-
-        unknown = EXCLUDE
+_KEY = "send_message.body"
+_MOST_NAMES = 100
 
 
-def not_blank(value: str) -> None:
-    """Raise ValidationError for a text of nothing but white space."""
-    if not value.strip():
-        raise ValidationError("blank")
+def takes(
+    schema: type[Body], *, location: Literal["json", "query"] = "json"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Hand the view the validated JSON body as `body`, or the validated query of the URL as `query`.
 
-
-def takes(schema: type[Body]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Hand the view the validated JSON body as `body`.
-
-    Any other body is answered 400 with the schema's `refusal`; one that is too large is not read to its end.
+    Any other is answered 400 with the schema's `refusal`; a body that is too large is not read to its end.
     """
+    read, name = (json_body, "body") if location == "json" else (_query, "query")
     loaded = schema()
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def reading(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the view's own
             try:
-                body = loaded.load(strict_json.read(_raw_body(schema.refusal)))
-            except (strict_json.StrictJsonError, ValidationError) as error:
-                raise InvalidParamsError(schema.refusal) from error
-            return view(*args, body=body, **kwargs)
+                kwargs[name] = loaded.load(read())
+            except ValidationError as error:
+                raise InvalidParamsError from error
+            return view(*args, **kwargs)
 
-        return reading
+        return declare(view, reading, "takes", **{name: schema})
 
     return decorate
 
@@ -54,39 +46,64 @@ def takes(schema: type[Body]) -> Callable[[Callable[..., Any]], Callable[..., An
 def gives(
     message: str, schema: type[Schema], *, under: str = "data"
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Answer 200 with `{"message": message, under: what the view returns}`; the schema describes the latter."""
+    """Answer 200 with `{"message": message, under: what the view returns}`; the schema describes the latter.
+
+    A list is answered in pages: let the schema be `page_of` its items, and `under` the list's name.
+    """
 
     def decorate(view: Callable[..., dict[str, Any]]) -> Callable[..., Response]:
         @wraps(view)
         def answering(*args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - the view's own
             return json_response({"message": message, under: view(*args, **kwargs)})
 
-        answering.gives = schema  # type: ignore[attr-defined] # for those who read declarations
-        return answering
+        return declare(view, answering, "gives", message=message, gives=schema, under=under)
 
     return decorate
 
 
-def _raw_body(refusal: str) -> bytes:
+def json_body() -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """The request's JSON body, read once; raises InvalidParamsError, BodyTooLargeError."""
+    if _KEY not in request.environ:
+        try:
+            request.environ[_KEY] = strict_json.read(_raw_body())
+        except strict_json.StrictJsonError as error:
+            raise InvalidParamsError from error
+    return request.environ[_KEY]
+
+
+def _query() -> dict[str, str]:
+    """The values of the query, each name given once, in UTF-8 and without U+0000."""
+    try:
+        given = request.query_string.decode("ascii")
+        pairs = parse_qsl(given, keep_blank_values=True, errors="strict", max_num_fields=_MOST_NAMES)
+    except ValueError as error:
+        raise InvalidParamsError from error
+    values = dict(pairs)
+    if len(values) != len(pairs) or any("\0" in value for value in values.values()):
+        raise InvalidParamsError
+    return values
+
+
+def _raw_body() -> bytes:
     """The body's bytes, if it is announced as JSON in UTF-8 and not larger than MAX_BODY_BYTES."""
     if request.mimetype != "application/json":
-        raise InvalidParamsError(refusal)
+        raise InvalidParamsError
     if request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
-        raise InvalidParamsError(refusal)
+        raise InvalidParamsError
     largest = services().largest_body
     if (request.content_length or 0) > largest:
-        raise BodyTooLargeError(refusal)
+        raise BodyTooLargeError
     # One byte more tells a chunked body that is too large from one that just fits.
-    data = _read(largest + 1, refusal)
+    data = _read(largest + 1)
     if len(data) > largest:
-        raise BodyTooLargeError(refusal)
+        raise BodyTooLargeError
     # Shorter than announced it is incomplete (RFC 9112 section 8), even if what came is JSON.
     if request.content_length not in {None, len(data)}:
-        raise InvalidParamsError(refusal)
+        raise InvalidParamsError
     return data
 
 
-def _read(size: int, refusal: str) -> bytes:
+def _read(size: int) -> bytes:
     data = bytearray()
     try:
         # One read may give less than there is.
@@ -94,5 +111,5 @@ def _read(size: int, refusal: str) -> bytes:
             data += piece
     except Exception as error:
         # A body that is chunked wrongly or cut off: each WSGI server has exceptions of its own for that.
-        raise InvalidParamsError(refusal) from error
+        raise InvalidParamsError from error
     return bytes(data)

@@ -7,8 +7,10 @@ from typing import Any
 
 from flask import request
 
-from app.errors import AuthUnavailableError, UnauthorizedError
+from app.errors import AuthUnavailableError, IncompleteError, InvalidParamsError, UnauthorizedError
 from app.principals import User
+from app.web.bodies import json_body
+from app.web.declarations import Place, declaration_of, declare
 from app.web.ids import canonical
 from app.web.services import services
 from app.web.state import state
@@ -17,31 +19,48 @@ from app.web.state import state
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
 
-def company_scoped(*, role: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let a view be reached only by a user with an active account, and this role, in the company of the path.
+def company_scoped(
+    *, role: str, company_in: Place = "url", limit: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let a view be reached only by a user with an active account, and this role, in the company of the request.
 
-    In this order: the token, the limit, the ids of the path, the account. The view gets the Account instead of
-    the company id, and the other ids of its path in their canonical form.
+    In this order: the token, the limit, the company's id, the other ids of the path, the account. The company's
+    id is in the path, or in the JSON body. The view gets the Account instead of it, and the other ids in their
+    canonical form. `limit`, such as "100 per hour", takes the place of RATE_LIMIT; every operation has windows
+    of its own.
     """
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        said = declaration_of(view)
+
         @wraps(view)
         def guarded(**ids: str) -> Any:  # noqa: ANN401 - the view's own
             known = state()
-            known.user = user = _authenticate()
-            known.outcome = "not_sent" if getattr(view, "sends", False) else None
+            known.user = user = _authenticate(sends=said.sends)
+            known.outcome = "not_sent" if said.sends else None
             services().limits.charge()
-            company_id = canonical("company_id", ids.pop("company_id"))
-            others = {name: canonical(name, value) for name, value in ids.items()}
-            account = services().accounts.find(user, company_id, role, known.correlation)
-            return view(account, **others)
+            try:
+                given = ids.pop("company_id") if company_in == "url" else _company_in_body()
+                company_id = canonical("company_id", given)
+                others = {name: canonical(name, value) for name, value in ids.items()}
+                account = services().accounts.find(user, company_id, role, known.correlation)
+                return view(account, **others)
+            except IncompleteError as error:
+                raise type(error)(said.refusal) from error
 
-        return guarded
+        return declare(view, guarded, "company_scoped", role=role, company_in=company_in, limit=limit)
 
     return decorate
 
 
-def _authenticate() -> User:
+def _company_in_body() -> object:
+    document = json_body()
+    if not (isinstance(document, dict) and "company_id" in document):
+        raise InvalidParamsError
+    return document["company_id"]
+
+
+def _authenticate(*, sends: bool) -> User:
     """The user of the request's bearer token; raises UnauthorizedError or AuthUnavailableError."""
     header = request.headers.get("Authorization", "")
     bearer = _BEARER.fullmatch(header)
@@ -50,5 +69,5 @@ def _authenticate() -> User:
     try:
         return services().tokens.verify(bearer[1])
     except AuthUnavailableError as error:
-        state().outcome = error.outcome
+        state().outcome = error.outcome if sends else None
         raise

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from app.version import VERSION
+from app.web.declarations import public
 from app.web.rendering import json_response
 from app.web.services import services
 
@@ -14,18 +15,21 @@ _UNAVAILABLE = 503
 
 
 @blueprint.get("/v1")
+@public
 def version() -> Response:
     """Tell the version."""
     return json_response({"message": f"SalesCaptain API [Service version - {VERSION}]"})
 
 
 @blueprint.get("/health/live")
+@public
 def live() -> Response:
     """Tell that the process answers."""
     return json_response({"status": "ok"})
 
 
 @blueprint.get("/health/ready")
+@public
 def ready() -> Response:
     """Tell whether requests should be sent here, and why not if not."""
     keys = services().tokens.keys

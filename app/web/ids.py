@@ -1,8 +1,8 @@
-"""Ids in paths: one spelling in, one canonical form from there on."""
+"""Ids: one spelling in, one canonical form from there on."""
 
 import re
 
-from app.errors import BadRequestError, InvalidCompanyIdError, InvalidConversationIdError
+from app.errors import BadRequestError, InvalidCompanyIdError, InvalidConversationIdError, InvalidIdError
 
 # uuid.UUID would forgive braces, prefixes, missing dashes and digits of other scripts.
 _SPELLING = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -12,8 +12,19 @@ _REFUSALS: dict[str, type[BadRequestError]] = {
 }
 
 
-def canonical(name: str, value: str) -> str:
+def canonical(name: str, value: object) -> str:
     """The id in lower case; raises the error of its name unless it is 8-4-4-4-12 ASCII hexadecimal digits."""
-    if not _SPELLING.fullmatch(value):
-        raise _REFUSALS[name]
+    if not (isinstance(value, str) and _SPELLING.fullmatch(value)):
+        raise refusal_of(name)
     return value.lower()
+
+
+def refusal_of(name: str) -> BadRequestError:
+    """What is wrong with an id of this name that is misspelt."""
+    kind = _REFUSALS.get(name)
+    return kind() if kind else InvalidIdError(f"Invalid {noun(name)} ID")
+
+
+def noun(name: str) -> str:
+    """What an id of this name is the id of: `contact` for `contact_id`."""
+    return name.removesuffix("_id").replace("_", " ")

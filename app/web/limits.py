@@ -6,7 +6,7 @@ that the headers say what let the request in and nothing reads the store again.
 
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app, request
 from flask_limiter import Limiter, RateLimitExceeded
 from limits import RateLimitItem
 from limits.storage import Storage
@@ -15,6 +15,7 @@ from limits.util import WindowStats
 
 from app.errors import RateLimitExceededError
 from app.stores import Store
+from app.web.declarations import declaration_of
 from app.web.state import state
 
 _STRATEGY = "one-call"
@@ -57,7 +58,7 @@ class _OneCall(RateLimiter):
 
 
 class Limits:
-    """The limit of an application: so many requests per window, user and operation."""
+    """The limits of an application: so many requests per window, user and operation."""
 
     def __init__(self, app: Flask, store: Store, limit: str) -> None:
         STRATEGIES[_STRATEGY] = _OneCall  # type: ignore[assignment] # limits knows only its own
@@ -69,15 +70,23 @@ class Limits:
             storage_options={"store": store},  # type: ignore[dict-item] # handed on to _StoreHandle as it is
             headers_enabled=False,
         )
-        self._pass = self._limiter.limit(limit)(_passed)
+        self._limit = limit
+        self._pass = self._limiter.limit(self._current)(_passed)
 
     def charge(self) -> None:
-        """Charge the verified user of the current request, once; raises RateLimitExceededError."""
+        """Charge the verified user of the current request, once, for its operation.
+
+        Raises RateLimitExceededError.
+        """
         try:
             self._pass()
         except RateLimitExceeded as error:
             decision = state().decision
             raise RateLimitExceededError(retry_after=decision.retry_after if decision else None) from error
+
+    def _current(self) -> str:
+        """The limit of the current operation: its own, or the application's."""
+        return declaration_of(current_app.view_functions[request.endpoint or ""]).limit or self._limit
 
 
 def _payer() -> str:

@@ -15,6 +15,7 @@ from app.errors import (
     InvalidParamsError,
     MethodNotAllowedError,
     NotFoundError,
+    ServerError,
     ServiceError,
     UnauthorizedError,
 )
@@ -23,6 +24,7 @@ from app.web.state import state
 logger = logging.getLogger(__name__)
 
 _BAD_REQUEST = 400
+_PROBLEM_OF_SENDS = "Problem encountered while sending the message!"
 _REALM = 'Bearer realm="SalesCaptain API"'
 
 # For the browser that shows an answer as a page of its own. A route that gives pages sets its own.
@@ -53,7 +55,7 @@ def _render(error: ServiceError) -> Response:
     known = state()
     known.error = error
     document = {
-        "error": error.sentence,
+        "error": _sentence_of(error),
         "code": error.code,
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "path": request.path,
@@ -68,9 +70,27 @@ def _render(error: ServiceError) -> Response:
     return response
 
 
+def _sentence_of(error: ServiceError) -> str:
+    """Its own; a server's failure of a route that sends says so where nothing was sent."""
+    outcome = state().outcome
+    if outcome and isinstance(error, InternalError):
+        return _PROBLEM_OF_SENDS
+    if outcome == "not_sent" and isinstance(error, ServerError):
+        return f"{error.sentence} Nothing was sent."
+    return error.sentence
+
+
+def _may_be_repeated(error: ServiceError) -> bool:
+    """Whether a repetition cannot do anything a second time."""
+    if state().outcome is None and isinstance(error, InternalError):
+        # Nobody knows how far it came, and a POST need not be idempotent (RFC 9110 section 9.2.2).
+        return request.method != "POST"
+    return state().outcome in {None, "not_sent"}
+
+
 def _headers_of(error: ServiceError) -> dict[str, str]:
     headers = {}
-    if error.retry_after and state().outcome in {None, "not_sent"}:
+    if error.retry_after and _may_be_repeated(error):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, UnauthorizedError):
         headers["WWW-Authenticate"] = _REALM + (', error="invalid_token"' if error.presented else "")

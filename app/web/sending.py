@@ -11,6 +11,7 @@ from flask import Response, request
 from app.errors import IdempotencyKeyInvalidError, ServiceError
 from app.idempotency import Attempt
 from app.principals import Account
+from app.web.declarations import declare
 from app.web.services import services
 from app.web.state import state
 
@@ -35,8 +36,7 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
             return _replay(attempt.answer)
         return _run_once(attempt, view, account, arguments)
 
-    sending.sends = True  # type: ignore[attr-defined] # a mark for the guard
-    return sending
+    return declare(view, sending, "sends", sends=True)
 
 
 def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:

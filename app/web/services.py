@@ -2,17 +2,18 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import current_app
 
 from app.accounts import Accounts
-from app.chat import ChatService
+from app.chat.client import Client, Line
 from app.idempotency import Idempotency
-from app.principals import Account
 from app.tokens.verifier import TokenVerifier
 from app.web.limits import Limits
 from app.web.state import state
+
+C = TypeVar("C", bound=Client)
 
 _KEY = "send-message"
 
@@ -24,7 +25,7 @@ class Services:
     tokens: TokenVerifier
     limits: Limits
     accounts: Accounts
-    chat: ChatService
+    chat: Line
     idempotency: Idempotency
     largest_body: int
 
@@ -40,16 +41,8 @@ def services() -> Services:
     return found
 
 
-class Chat:
-    """The chat service, on behalf of the current request."""
-
-    def send(self, account: Account, conversation_id: str, text: str) -> dict[str, Any]:
-        """Send the text as the account; see ChatService.send."""
-        known = state()
-        key = known.attempt.key if known.attempt else os.urandom(16).hex()
-        return services().chat.send(account, conversation_id, text, key=key, correlation=known.correlation)
-
-
-def chat() -> Chat:
-    """The chat service, on behalf of the current request."""
-    return Chat()
+def chat(client: type[C]) -> C:
+    """This client of the chat service, on behalf of the current request."""
+    known = state()
+    key = known.attempt.key if known.attempt else os.urandom(16).hex()
+    return client(services().chat, known.correlation, key)

@@ -5,16 +5,10 @@ from pathlib import Path
 import pytest
 
 from app import errors
-from app.errors import ServiceError
+from app.errors import ServiceError, every_error
 from config.__main__ import lines
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-def every_error(kind: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:
-    """All failures with a code, whatever their depth in the tree."""
-    found = [kind] if hasattr(kind, "code") else []
-    return found + [error for child in kind.__subclasses__() for error in every_error(child)]
 
 
 def test_the_table_of_settings_is_fresh() -> None:

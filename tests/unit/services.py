@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from app.accounts import Accounts
-from app.chat import ChatService
+from app.chat.client import Line
+from app.chat.conversations import Conversations
 from app.errors import ServiceError
 from app.principals import Account, User
 from app.upstream.breaker import Breaker
@@ -40,15 +41,21 @@ def answering(
     return lambda *_: reply(status, document, body=body, **headers)
 
 
-def chat_service(wire: Wire, token: str | None = None, slots: int = 1) -> ChatService:
+def line(wire: Wire, token: str | None = None, slots: int = 1) -> Line:
+    """The way to the chat service, with so many places."""
+    return Line(Service(CHAT, token=token, timeout=60, transport=wire, breaker=Breaker(1000)), Slots(slots))
+
+
+def chat_service(
+    wire: Wire, token: str | None = None, slots: int = 1, correlation: Correlation = CORRELATION
+) -> Conversations:
     """The chat service, with so many places."""
-    service = Service(CHAT, token=token, timeout=60, transport=wire, breaker=Breaker(1000))
-    return ChatService(service, Slots(slots))
+    return Conversations(line(wire, token, slots), correlation, "key-1")
 
 
-def send(chat: ChatService, text: str = "Hello", account: Account = SENDER) -> dict[str, Any]:
+def send(chat: Conversations, text: str = "Hello", account: Account = SENDER) -> dict[str, Any]:
     """Send a text in the tests' conversation."""
-    return chat.send(account, CONVERSATION, text, key="key-1", correlation=CORRELATION)
+    return chat.send(account, CONVERSATION, text)
 
 
 def failure(answer: Callable[..., Answer]) -> ServiceError:

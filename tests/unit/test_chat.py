@@ -21,7 +21,7 @@ from app.principals import Account
 from app.upstream.exchange import Correlation
 from app.upstream.transport import NoAnswerError, NothingSentError
 from tests.people import ACME, CONVERSATION
-from tests.unit.services import CORRELATION, GOOD, SENDER, answering, chat_service, failure, send
+from tests.unit.services import CORRELATION, GOOD, answering, chat_service, failure, send
 from tests.wire import CHAT, Wire
 
 UNFORESEEN = (402, 405, 406, 408, 409, 410, 411, 414, 415, 418, 423, 425, 426, 431, 451, 499)
@@ -63,7 +63,7 @@ def test_what_is_sent(wire: Wire, token: str | None) -> None:
 def test_no_tracestate(wire: Wire) -> None:
     """It is sent only when the caller sent one."""
     correlation = Correlation("request-1", CORRELATION.traceparent)
-    chat_service(wire).send(SENDER, CONVERSATION, "Hello", key="key-1", correlation=correlation)
+    send(chat_service(wire, correlation=correlation))
     assert "tracestate" not in wire.requests[0].headers
 
 
@@ -147,7 +147,7 @@ class Kept(logging.Handler):
 @pytest.fixture
 def log() -> Iterator[list[logging.LogRecord]]:
     """What the chat service logs."""
-    logger, kept = logging.getLogger("app.chat"), Kept()
+    logger, kept = logging.getLogger("app.chat.client"), Kept()
     logger.addHandler(kept)
     logger.setLevel(logging.INFO)
     yield kept.records

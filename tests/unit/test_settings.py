@@ -42,6 +42,7 @@ DEFAULTS = {
     "threads": 32,
     "metrics_bind": "127.0.0.1:9091",
     "trusted_proxies": 0,
+    "reference": True,
     "log_level": "INFO",
 }
 PARSED = [
@@ -68,6 +69,7 @@ PARSED = [
     ("THREADS", "2", 2),
     ("METRICS_BIND", "[::1]:9100", "[::1]:9100"),
     ("TRUSTED_PROXIES", "2", 2),
+    ("REFERENCE", "false", False),
     ("LOG_LEVEL", "debug", "DEBUG"),
 ]
 SECRETS = {

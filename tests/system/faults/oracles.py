@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from app.chat import SentMessage
+from app.chat.conversations import SentMessage
 from tests.system.behaviours import Entry
 from tests.system.clients import Answer
 from tests.system.faults.stage import Attempt

@@ -1,0 +1,1 @@
+"""The chat service in our words: a message is sent, or not sent, or nobody knows."""

@@ -1,0 +1,130 @@
+"""Asking the chat service: a place to wait, one exchange, and what its end means."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import NoReturn
+from urllib.parse import urlencode
+
+import requests
+from marshmallow import Schema, ValidationError
+
+from app.errors import (
+    ChatServiceAuthError,
+    ChatServiceBusyError,
+    ChatServiceUnavailableError,
+    ForbiddenError,
+    InternalError,
+    ServiceError,
+)
+from app.schemas import Document
+from app.upstream.exchange import Correlation, Service
+from app.upstream.slots import Slots
+from app.upstream.transport import NoAnswerError, NothingSentError
+
+logger = logging.getLogger(__name__)
+
+Refusals = Mapping[int, type[ServiceError]]
+
+_BUSY = 429
+_REFUSALS: Refusals = {401: ChatServiceAuthError, 403: ForbiddenError}
+_LONGEST_WAIT = 60
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+# Python's own reader takes NaN and infinities, which are not JSON.
+_JSON = json.JSONDecoder(parse_constant=_no_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to the chat service, which all requests of an application share."""
+
+    service: Service
+    slots: Slots
+
+
+class Client:
+    """The chat service, on behalf of one request; a class below asks it what one tag of the API needs.
+
+    `correlation` goes with every question, and `key`, as Idempotency-Key, with what is to be done once.
+    """
+
+    def __init__(self, line: Line, correlation: Correlation, key: str) -> None:
+        self._line = line
+        self._headers = correlation.headers()
+        self._key = key
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        answer: type[Schema],
+        *,
+        query: Mapping[str, object] | None = None,
+        document: object = None,
+        refusals: Refusals | None = None,
+        unclear: type[ServiceError] | None = None,
+    ) -> Document:
+        """The service's answer to one request, as the schema has it.
+
+        A 4xx is the service's word that it did nothing. `refusals` adds to what one means; one that is foreseen
+        nowhere is a fault of ours. Everything else that is no whole, valid 2xx raises `unclear`: nobody knows
+        what was done. By default that says whether the request may be repeated, which a POST may not.
+        Raises also ChatServiceUnavailableError (nothing was sent) and OverloadedError.
+        """
+        unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)
+        with self._line.slots.taken():
+            response = self._exchange(method, f"{path}?{urlencode(query)}" if query else path, document, unclear)
+        if 200 <= response.status_code < 300:  # noqa: PLR2004 - successful (RFC 9110 section 15.3)
+            return _load(answer, response.content, unclear)
+        raise _refusal(response, {**_REFUSALS, **(refusals or {})}, unclear)
+
+    def _exchange(
+        self, method: str, path: str, document: object, unclear: type[ServiceError]
+    ) -> requests.Response:
+        headers = {**self._headers, **({"Idempotency-Key": self._key} if method == "POST" else {})}
+        try:
+            return self._line.service.exchange(method, path, document=document, headers=headers)
+        except NothingSentError as error:
+            logger.warning("chat service not reached", extra={"reason": error.reason})
+            raise ChatServiceUnavailableError from error
+        except NoAnswerError as error:
+            logger.warning("chat service gave no answer", extra={"reason": error.reason})
+            raise unclear from error
+
+
+def _load(answer: type[Schema], body: bytes, unclear: type[ServiceError]) -> Document:
+    try:
+        return dict(_build(answer).load(_JSON.decode(body.decode())))
+    except (ValueError, RecursionError, ValidationError) as error:
+        raise unclear from error
+
+
+@cache
+def _build(schema: type[Schema]) -> Schema:
+    """The schema's instance, which costs about ten times as much to build as to use."""
+    return schema()
+
+
+def _refusal(response: requests.Response, refusals: Refusals, unclear: type[ServiceError]) -> ServiceError:
+    """What an answer other than 2xx means."""
+    status = response.status_code
+    if not 400 <= status < 500:  # noqa: PLR2004 - client errors (RFC 9110 section 15.5)
+        return unclear()
+    if status == _BUSY:
+        return ChatServiceBusyError(retry_after=_wait(response.headers.get("Retry-After", "")))
+    if status not in refusals:
+        logger.error("chat service refused in an unforeseen way", extra={"upstream_status": status})
+    return refusals.get(status, ChatServiceUnavailableError)()
+
+
+def _wait(retry_after: str) -> int:
+    """The chat service's Retry-After in seconds, between 1 and 60; dates and nonsense count as 1."""
+    seconds = int(retry_after.lstrip("0")[:4] or 1) if retry_after.isascii() and retry_after.isdigit() else 1
+    return min(max(seconds, 1), _LONGEST_WAIT)

@@ -1,0 +1,54 @@
+"""Conversations at the chat service: sending a message in one."""
+
+from app.chat.client import Client, Refusals
+from app.errors import InvalidConversationIdError, MessageRejectedError, SendOutcomeUnknownError
+from app.principals import Account
+from app.schemas import Answer, Document, JsonBoolean, text
+
+_REFUSALS: Refusals = {
+    400: MessageRejectedError,
+    404: InvalidConversationIdError,
+    413: MessageRejectedError,
+    422: MessageRejectedError,
+}
+
+
+class SentMessage(Answer):
+    """Message as the chat service answers it after a successful send."""
+
+    conversation_id = text("b2c3d4e5-f6a7-8901-bcde-f12345678901", format="uuid")
+    author = text("Jane Doe", description="Display name of whoever the message is from")
+    body = text("Hi — this is a test message from the api-doc send endpoint.", description="Text of the message")
+    date_created = text("2025-03-23T18:30:00.000Z", format="date-time")
+    is_me = JsonBoolean(
+        required=True, metadata={"example": True, "description": "Whether your account sent the message"}
+    )
+    message_type = text("sms_message", description="Channel that the message goes through")
+    sent_by_id = text("d4e5f6a7-b8c9-0123-def1-234567890123", description="The sender's account id")
+    sent_by_username = text("Jane Doe")
+    message_id = text(
+        "a1b2c3d4-e5f6-7890-abcd-ef1234567890", description="The chat service's own id of the message"
+    )
+
+
+class Conversations(Client):
+    """What the chat service does in conversations."""
+
+    def send(self, account: Account, conversation_id: str, text: str) -> Document:
+        """Send the text in a conversation of the account's company and return the nine fields of SentMessage.
+
+        It ends in one of three ways. It returns: sent. It raises SendOutcomeUnknownError: maybe sent. It raises
+        another ServiceError: not sent. Formats of fields are passed on, not judged.
+        """
+        message = self._ask(
+            "POST",
+            f"/send-message/{account.company_id}/{conversation_id}",
+            SentMessage,
+            document={"account_id": account.id, "message_body": text},
+            refusals=_REFUSALS,
+            unclear=SendOutcomeUnknownError,
+        )
+        # An answer about another conversation is no proof that this message was sent.
+        if message["conversation_id"].lower() != conversation_id:
+            raise SendOutcomeUnknownError
+        return message

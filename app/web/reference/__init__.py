@@ -1,0 +1,1 @@
+"""The reference that the service serves about itself."""

@@ -1,0 +1,181 @@
+"""The OpenAPI document, made from what the operations say of themselves."""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import Schema, fields
+
+from app.schemas import Body
+from app.web.ids import noun, refusal_of
+from app.web.operations import Operation
+from app.web.reference import published
+
+
+class _Converter(OpenAPIConverter):
+    """apispec's own, but `required` keeps the order of the fields, and a schema is described by its docstring."""
+
+    def schema2jsonschema(self, schema: Any) -> dict[str, Any]:  # noqa: ANN401 - apispec's
+        shape: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call] # apispec's
+        if "required" in shape:
+            shape["required"].sort(key=list(shape["properties"]).index)
+        description = _first_line(type(schema)) if _name(schema) else ""
+        return {**shape, "description": description} if description else shape
+
+
+class _Plugin(MarshmallowPlugin):
+    Converter = _Converter
+
+
+def make(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The document of these operations; the structure that it has for all of them is the published one."""
+    # apispec wants a name of each schema by its types; None is how it is told to write one out in place.
+    plugin = _Plugin(schema_name_resolver=_name)  # type: ignore[arg-type]
+    version = published.ABOUT["info"]["version"]
+    spec = APISpec(published.TITLE, version, published.OPENAPI, plugins=[plugin], **published.ABOUT)
+    spec.components.security_scheme("BearerAuth", published.BEARER_AUTH)
+    spec.components.schema("Error", published.ERROR)
+    for name, response in published.RESPONSES.items():
+        spec.components.response(name, response)
+    for operation in operations:
+        spec.path(path_of(operation), operations={operation.method.lower(): _describe(operation)})
+    return spec.to_dict()
+
+
+def path_of(operation: Operation) -> str:
+    """Its path as OpenAPI writes it: `/v1/send-message/{company_id}/{conversation_id}`."""
+    return operation.rule.replace("<", "{").replace(">", "}")
+
+
+def operation_id(operation: Operation) -> str:
+    """The view's name as the document has it: `sendMessage`."""
+    first, *others = operation.name.split("_")
+    return "".join([first, *map(str.capitalize, others)])
+
+
+def tag_of(operation: Operation) -> str:
+    """The tag it stands under, which is the name of its blueprint: `Conversations`."""
+    return operation.endpoint.partition(".")[0].replace("_", " ").title()
+
+
+def example_of(schema: type[Schema]) -> dict[str, Any]:
+    """A document of this schema, put together from the examples of its fields."""
+    examples = {name: _example(field) for name, field in schema().fields.items()}
+    return {name: example for name, example in examples.items() if example is not None}
+
+
+def body_of(operation: Operation) -> type[Schema] | None:
+    """The schema of its body, the company's id included where the guard takes it from there."""
+    body = operation.said.body
+    if body is None or operation.said.company_in == "url":
+        return body
+    told = _id("company_id")
+    metadata = {"description": told["description"], "example": told["schema"]["example"]}
+    return body.from_dict({"company_id": fields.UUID(required=True, metadata=metadata)}, name=body.__name__)
+
+
+def answer_example(operation: Operation) -> dict[str, Any]:
+    """What the operation answers when all is well."""
+    said = operation.said
+    return {"message": said.message, said.under: example_of(said.gives) if said.gives else {}}
+
+
+def _example(field: fields.Field[Any]) -> Any:  # noqa: ANN401 - of the field's own type
+    if isinstance(field, fields.Nested):
+        return example_of(type(field.schema))
+    if isinstance(field, fields.List) and "example" not in field.metadata:
+        return [_example(field.inner)]
+    return field.metadata.get("example")
+
+
+def _name(schema: type[Schema] | Schema) -> str | None:
+    """What the schema is called in the document; bodies are written out where they are."""
+    kind = schema if isinstance(schema, type) else type(schema)
+    return None if issubclass(kind, Body) else kind.__name__
+
+
+def _first_line(documented: Any) -> str:  # noqa: ANN401 - a class or a function
+    return (documented.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
+
+
+def _describe(operation: Operation) -> dict[str, Any]:
+    body = body_of(operation)
+    return {
+        "tags": [tag_of(operation)],
+        "summary": summary(operation),
+        "description": describe(operation),
+        "operationId": operation_id(operation),
+        "parameters": _parameters(operation),
+        **({"requestBody": _request_body(body)} if body else {}),
+        "responses": _responses(operation),
+        "security": published.ABOUT["security"],
+    }
+
+
+def summary(operation: Operation) -> str:
+    """The first line of its view's docstring."""
+    return _first_line(operation.view)
+
+
+def describe(operation: Operation) -> str:
+    """All that is said of the operation but its summary."""
+    told = inspect.getdoc(operation.view) or ""
+    parts = [told.partition("\n")[2].strip(), published.SENDING if operation.said.sends else ""]
+    return "\n\n".join(filter(None, parts))
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    in_path = sorted(operation.ids, key=operation.rule.index)
+    query = operation.said.query
+    return [
+        *({"name": name, "in": "path", "required": True, **_id(name)} for name in in_path),
+        *([{"in": "query", "schema": query}] if query else []),
+    ]
+
+
+def _id(name: str) -> dict[str, Any]:
+    example = published.IDS.get(name, published.ANOTHER_ID)
+    return {
+        "description": f"Id of the {noun(name)}",
+        "schema": {"type": "string", "format": "uuid", "example": example},
+    }
+
+
+def _request_body(body: type[Schema]) -> dict[str, Any]:
+    content = {"schema": body, "example": example_of(body)}
+    return {"required": True, "content": {"application/json": content}}
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    said = operation.said
+    properties = {"message": {"type": "string", "example": said.message}, said.under: said.gives}
+    schema = {"type": "object", "properties": properties}
+    return {
+        "200": {
+            "description": said.message.rstrip("!"),
+            "content": {"application/json": {"schema": schema, "example": answer_example(operation)}},
+        },
+        "400": {
+            "description": "The request is wrong: something is missing or misspelt, or you have no account there",
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/Error"},
+                    "examples": _refusals(operation),
+                }
+            },
+        },
+        **published.SHARED,
+    }
+
+
+def _refusals(operation: Operation) -> dict[str, Any]:
+    ids = ["company_id", *sorted(set(operation.ids) - {"company_id"}, key=operation.rule.index)]
+    sentences = {f"invalid_{name}": refusal_of(name).sentence for name in ids}
+    told = {"missing_required": operation.said.refusal, **sentences}
+    return {
+        name: {"summary": name.replace("_", " ").capitalize(), "value": {"status": "failure", "error": sentence}}
+        for name, sentence in told.items()
+    }

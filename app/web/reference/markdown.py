@@ -1,0 +1,156 @@
+"""The reference for readers of text: a page for each operation, and an index of them."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from app.errors import (
+    BodyTooLargeError,
+    InvalidConversationIdError,
+    InvalidIdError,
+    MethodNotAllowedError,
+    NotFoundError,
+    ServiceError,
+    every_error,
+)
+from app.web.operations import Operation
+from app.web.reference.document import (
+    answer_example,
+    body_of,
+    describe,
+    example_of,
+    make,
+    path_of,
+    summary,
+    tag_of,
+)
+
+_PAGE = """\
+> The index of all pages is at [/llms.txt](/llms.txt).
+
+# {summary}
+
+`{method} {path}`
+
+{description}
+
+## Request
+
+The limit is {limit} for each user, on this operation, all companies together.
+
+| name | in | type | |
+|---|---|---|---|
+{values}
+
+```sh
+{curl}
+```
+
+## Answer
+
+```json
+{answer}
+```
+
+Every answer has an `X-Request-ID`, and after authentication `X-RateLimit-Limit`, `X-RateLimit-Remaining` and
+`X-RateLimit-Reset` (seconds since 1970). Every other answer than 200 is an error object; go by its `code`.
+Where it has a `Retry-After`, the request may be repeated after so many seconds.
+
+| status | code | when |
+|---|---|---|
+{failures}
+
+## OpenAPI
+
+```json {method} {path}
+{document}
+```
+"""
+_INDEX = """\
+# SalesCaptain API
+
+> Company-scoped operations behind a bearer token: a page for each, and all of them for tools.
+{sections}
+## OpenAPI
+
+- [The OpenAPI document](/openapi.json): every operation, for tools
+"""
+
+
+def slug(operation: Operation) -> str:
+    """What its page is called: `send-message` for `/docs/send-message.md`."""
+    return operation.name.replace("_", "-")
+
+
+def page(operation: Operation, limit: str) -> str:
+    """All about one operation; `limit` is the one that holds for it."""
+    document = make([operation])
+    described = document["paths"][path_of(operation)][operation.method.lower()]
+    return _PAGE.format(
+        summary=summary(operation),
+        method=operation.method,
+        path=path_of(operation),
+        description=describe(operation),
+        limit=limit,
+        values="\n".join(_values(described)),
+        curl=_curl(operation, document["servers"][0]["url"]),
+        answer=_json(answer_example(operation)),
+        failures="\n".join(_failures(operation)),
+        document=_json(document),
+    )
+
+
+def index(operations: Iterable[Operation]) -> str:
+    """The list of all pages, by tag."""
+    sections: dict[str, list[str]] = {}
+    for operation in operations:
+        page_path = f"/docs/{slug(operation)}.md"
+        line = f"- [{summary(operation)}]({page_path}): {operation.method} {path_of(operation)}"
+        sections.setdefault(tag_of(operation), []).append(line)
+    told = [f"\n## {tag}\n\n" + "\n".join(lines) + "\n" for tag, lines in sections.items()]
+    return _INDEX.format(sections="".join(told))
+
+
+def _json(document: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+def _values(described: dict[str, Any]) -> Iterator[str]:
+    for value in described["parameters"]:
+        yield _value(value["name"], value["in"], value["schema"], value.get("description"), value["required"])
+    if body := described.get("requestBody"):
+        schema = body["content"]["application/json"]["schema"]
+        for name, value in schema["properties"].items():
+            yield _value(name, "body", value, value.get("description"), name in schema.get("required", ()))
+
+
+def _value(name: str, place: str, schema: dict[str, Any], description: str | None, required: bool) -> str:  # noqa: FBT001
+    kind = f"{schema.get('type')} ({schema['format']})" if "format" in schema else schema.get("type")
+    return f"| `{name}` | {place} | {kind} | {description or ''}{' (required)' if required else ''} |"
+
+
+def _curl(operation: Operation, server: str) -> str:
+    path = path_of(operation)
+    lines = [f"curl -X {operation.method} '{server}{path}'", '-H "Authorization: Bearer $TOKEN"']
+    if body := body_of(operation):
+        example = json.dumps(example_of(body), ensure_ascii=False)
+        lines += ["-H 'Content-Type: application/json'", f"-d '{example}'"]
+    return " \\\n  ".join(lines)
+
+
+def _failures(operation: Operation) -> Iterator[str]:
+    for kind in sorted(every_error(), key=lambda kind: kind.status):
+        if _can_end_in(operation, kind):
+            when = (kind.__doc__ or "").strip().partition("\n")[0]
+            yield f"| {kind.status} | `{kind.code}` | {when} |"
+
+
+def _can_end_in(operation: Operation, kind: type[ServiceError]) -> bool:
+    others = {*operation.ids} - {"company_id", "conversation_id"}
+    return {
+        NotFoundError: False,
+        MethodNotAllowedError: False,
+        BodyTooLargeError: operation.said.body is not None,
+        InvalidConversationIdError: "conversation_id" in operation.ids,
+        InvalidIdError: bool(others),
+    }.get(kind, operation.said.sends or not kind.of_sends)

@@ -1,0 +1,146 @@
+"""An application does not start with an operation that is declared wrongly."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.schemas import Answer, Body, Paging, text
+from app.web.bodies import gives, takes
+from app.web.declarations import DeclarationError, public
+from app.web.guards import company_scoped
+from app.web.operations import operations
+from app.web.sending import sends
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Name(Body):
+    """A name."""
+
+    refusal = "name must be provided!"
+    name = text("Jane")
+
+
+class Company(Name):
+    """A name of a company that it names."""
+
+    company_id = text("acme")
+
+
+class Speechless(Body):
+    """A body without a refusal."""
+
+
+GUARD = company_scoped(role="contacts")
+GUARD_OF_BODY = company_scoped(role="contacts", company_in="body")
+GIVES = gives("Done!", Answer)
+
+
+def application(path: str, method: str, *decorators: Decorator) -> Flask:
+    """An application of one view, with these decorators from above to below."""
+
+    def view(account: object) -> dict[str, Any]:
+        return {"account": account}
+
+    decorated: Callable[..., Any] = view
+    for decorator in reversed(decorators):
+        decorated = decorator(decorated)
+    app = Flask("app", static_folder=None)
+    app.add_url_rule(path, "tag.view", decorated, methods=[method])
+    return app
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "decorators"),
+    [
+        ("/a/<company_id>", "GET", [GUARD, GIVES]),
+        ("/a/<company_id>/<contact_id>", "DELETE", [GUARD, GIVES]),
+        ("/a/<company_id>", "GET", [GUARD, takes(Paging, location="query"), GIVES]),
+        ("/a/<company_id>", "PUT", [GUARD, takes(Name), takes(Paging, location="query"), GIVES]),
+        ("/a/<company_id>", "POST", [GUARD, takes(Name), sends, GIVES]),
+        ("/a/<contact_id>", "POST", [GUARD_OF_BODY, takes(Name), GIVES]),
+        ("/a/<company_id>", "GET", [company_scoped(role="contacts", limit="5 per hour"), GIVES]),
+    ],
+)
+def test_what_is_declared_whole_is_an_operation(path: str, method: str, decorators: list[Decorator]) -> None:
+    """With all that is said of it."""
+    (operation,) = operations(application(path, method, *decorators))
+    assert (operation.method, operation.rule, operation.name) == (method, path, "view")
+    assert operation.said.role == "contacts"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
+def test_what_is_public_is_left_alone(method: str) -> None:
+    """It is nobody's operation and has no form to keep."""
+    assert operations(application("/a/<name>", method, public)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "decorators", "told"),
+    [
+        ("/a/<company_id>", "GET", [], "anybody could call it"),
+        ("/a/<company_id>", "POST", [takes(Name), GIVES], "anybody could call it"),
+        ("/a/<company_id>", "GET", [public, GUARD, GIVES], "it is company-scoped and public"),
+        ("/a/<company_id>", "GET", [GUARD, public, GIVES], "it is company-scoped and public"),
+        ("/a/<company_id>", "PATCH", [GUARD, takes(Name), GIVES], "operations are GET, POST, PUT or DELETE"),
+        ("/a/<company_id>", "GET", [GUARD], "nobody knows what it answers"),
+        ("/a/<company_id>", "POST", [GUARD, GIVES], "nobody checks its body"),
+        ("/a/<company_id>", "PUT", [GUARD, takes(Paging, location="query"), GIVES], "nobody checks its body"),
+        ("/a/<company_id>", "GET", [GUARD, takes(Name), GIVES], "a GET or DELETE has no body"),
+        ("/a/<company_id>", "DELETE", [GUARD, takes(Name), GIVES], "a GET or DELETE has no body"),
+        ("/a", "GET", [GUARD, GIVES], "it names no company"),
+        (
+            "/a/<company_id>",
+            "POST",
+            [GUARD_OF_BODY, takes(Name), GIVES],
+            'company_in="body" is for a path',
+        ),
+        ("/a", "GET", [GUARD_OF_BODY, GIVES], 'company_in="body" is for a path'),
+        ("/a", "POST", [GUARD_OF_BODY, takes(Company), GIVES], "the guard alone takes the company id"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Company), GIVES], "the guard alone takes the company id"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Speechless), GIVES], "its schema has no `refusal`"),
+        ("/a/<company_id>/<name>", "GET", [GUARD, GIVES], "parts of a path are ids: let their names"),
+        ("/a/<company_id>", "GET", [company_scoped(role="a", limit="often"), GIVES], "its limit is not one"),
+        ("/a/<company_id>", "GET", [company_scoped(role="a", limit="1/s;2/h"), GIVES], "its limit is not one"),
+        ("/a/<company_id>", "POST", [takes(Name), GUARD, GIVES], "write its decorators in this order"),
+        ("/a/<company_id>", "POST", [GUARD, sends, takes(Name), GIVES], "write its decorators in this order"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Name), GIVES, sends], "write its decorators in this order"),
+    ],
+)
+def test_what_is_not_declared_whole_is_told(
+    path: str, method: str, decorators: list[Decorator], told: str
+) -> None:
+    """In a sentence that names it and says what to do."""
+    with pytest.raises(DeclarationError) as caught:
+        operations(application(path, method, *decorators))
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{method} {path} (tag.view): {told}")
+
+
+def test_every_problem_is_told_at_once() -> None:
+    """A line each."""
+    app = application("/a/<name>", "POST", company_scoped(role="a", limit="often"))
+    with pytest.raises(DeclarationError) as caught:
+        operations(app)
+    assert len(str(caught.value).splitlines()) == 5
+
+
+def test_an_operation_has_a_name_of_its_own() -> None:
+    """The document and the windows go by it: neither two rules of a view nor two views of a name."""
+    app = application("/a/<company_id>", "GET", GUARD, GIVES)
+    app.add_url_rule("/b/<company_id>", "tag.view", app.view_functions["tag.view"], methods=["GET"])
+    app.add_url_rule("/c/<company_id>", "other.view", app.view_functions["tag.view"], methods=["GET"])
+    with pytest.raises(DeclarationError) as caught:
+        operations(app)
+    told = [line.partition(" (")[0] for line in str(caught.value).splitlines()]
+    assert told == ["GET /b/<company_id>", "GET /c/<company_id>"]
+
+
+def test_a_guard_that_flask_does_not_see_guards_nothing() -> None:
+    """Written above the route it is not what Flask calls."""
+    app = Flask("app", static_folder=None)
+    GUARD(app.get("/a/<company_id>")(GIVES(lambda account: {"account": account})))
+    with pytest.raises(DeclarationError, match="anybody could call it"):
+        operations(app)
