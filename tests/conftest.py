@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from config.settings import load
+from tests.documented import CheckedClient
 from tests.people import ACME, AUDIENCE, CONVERSATION, ISSUER, SECRET, bearer
 from tests.wire import ACCOUNTS, CHAT, Wire
 
@@ -42,7 +43,7 @@ def app(environ: dict[str, str], wire: Wire) -> Flask:
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+    return CheckedClient(app)
 
 
 class Caller:

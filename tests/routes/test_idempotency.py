@@ -12,6 +12,7 @@ from app.stores.memory import MemoryStore
 from app.upstream.transport import NoAnswerError, NothingSentError
 from config.settings import load
 from tests.conftest import Caller
+from tests.documented import CheckedClient
 from tests.people import ACME, CONVERSATION
 from tests.wire import Answer, Wire, reply
 
@@ -150,7 +151,7 @@ class ForgetfulStore(MemoryStore):
 
 def caller_of(environ: dict[str, str], wire: Wire, store: MemoryStore) -> Caller:
     app: Flask = create_app(load(environ), transport=wire, store=store)
-    return Caller(app.test_client())
+    return Caller(CheckedClient(app))
 
 
 def test_without_a_store_a_key_cannot_be_honoured(environ: dict[str, str], wire: Wire) -> None:
@@ -186,7 +187,7 @@ def test_an_unknown_outcome_is_sent_again_where_the_chat_service_dedupes(
     environ: dict[str, str], wire: Wire
 ) -> None:
     """CHAT_SERVICE_DEDUPES: the same key goes out again, and its answer is then kept."""
-    caller = Caller(create_app(load({**environ, "CHAT_SERVICE_DEDUPES": "true"}), transport=wire).test_client())
+    caller = Caller(CheckedClient(create_app(load({**environ, "CHAT_SERVICE_DEDUPES": "true"}), transport=wire)))
     deliver = wire.answer_chat
     wire.answer_chat = lambda *_: NoAnswerError("reset")
     keyed(caller)

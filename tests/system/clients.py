@@ -9,10 +9,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from http.client import HTTPMessage
 from typing import Any, Self, TypeVar
 
+from openapi_core.testing import MockResponse
+
+from app import create_app
+from config.settings import load
+from tests.conftest import ENVIRON
+from tests.documented import hold
 from tests.people import ACME, CONVERSATION, bearer
 from tests.system.processes import PATIENCE
 
@@ -116,9 +122,18 @@ class Connection:
 
 
 def ask(port: int, request: Request) -> Answer:
-    """Send the request on a connection of its own and read its answer."""
+    """Send the request on a connection of its own and read its answer, which must be as it is documented."""
     with Connection(port) as connection:
-        return connection.ask(request)
+        answer = connection.ask(request)
+    told = MockResponse(answer.body, answer.status, dict(answer.headers), answer.headers["Content-Type"] or "")
+    hold(_document(), request.method, request.target.partition("?")[0], told)
+    return answer
+
+
+@cache
+def _document() -> bytes:
+    """The document of the service as it is in the tree."""
+    return create_app(load(ENVIRON)).test_client().get("/openapi.json").get_data()
 
 
 def together(calls: Sequence[Callable[[], Result]]) -> list[Result]:
