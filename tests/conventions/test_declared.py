@@ -1,0 +1,94 @@
+"""What every company-scoped operation says of itself. A new one is held to all of it, with nothing to write."""
+
+import inspect
+from typing import Any
+
+import pytest
+from marshmallow import fields
+
+from app.principals import Account
+from app.web.operations import Operation
+from app.web.reference import published
+from app.web.reference.document import body_of, example_of
+from tests.conventions.operations import OPERATIONS, Scratch
+
+pytestmark = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+
+
+def documented(operation: Operation) -> dict[str, Any]:
+    """What the document says of it."""
+    document = Scratch(operation).client.get("/openapi.json").get_json()
+    path = operation.rule.replace("<", "{").replace(">", "}")
+    found: dict[str, Any] = document["paths"][path][operation.method.lower()]
+    return found
+
+
+def test_it_is_documented(operation: Operation) -> None:
+    """With its answers, and the ids that it asks for."""
+    told = documented(operation)
+    in_path = {value["name"] for value in told["parameters"] if value["in"] == "path"}
+
+    assert {"200", "400", "401", "403", "429", "500"} == set(told["responses"])
+    assert in_path == set(operation.ids)
+    assert ("requestBody" in told) == (operation.said.body is not None)
+    assert told["security"] == [{"BearerAuth": []}]
+
+
+def test_it_has_a_page_of_its_own(operation: Operation) -> None:
+    """Listed in the index; it has the summary, the request and the answer."""
+    client = Scratch(operation).client
+    page = f"/docs/{operation.name.replace('_', '-')}.md"
+
+    assert f"({page})" in client.get("/llms.txt").get_data(as_text=True)
+    text = client.get(page).get_data(as_text=True)
+    assert f"# {documented(operation)['summary']}\n" in text
+    assert f"`{operation.method} /v1/" in text
+    assert operation.said.message in text
+
+
+def test_it_is_named(operation: Operation) -> None:
+    """As its view, under a tag that the document has: the name of its blueprint."""
+    told = documented(operation)
+
+    assert told["operationId"].lower() == operation.view.__name__.replace("_", "")
+    assert told["tags"][0] in published.TAGS, "name the blueprint as one of the document's tags"
+
+
+def test_its_docstring_says_what_it_does(operation: Operation) -> None:
+    """Its first line is the summary in the document, so it is one sentence."""
+    told = (operation.view.__doc__ or "").strip().partition("\n")[0]
+    assert told.endswith("."), f"{operation}: write a docstring; its first line is the summary in the document."
+
+
+def test_its_view_is_typed(operation: Operation) -> None:
+    """It gets an Account, never the company's id; every other argument comes by name; all have types."""
+    signature = inspect.signature(inspect.unwrap(operation.view))
+    first, *others = signature.parameters.values()
+
+    assert first.annotation is Account, f"{operation}: its view takes `account: Account` first."
+    assert "company_id" not in signature.parameters
+    assert {value.kind for value in others} <= {inspect.Parameter.KEYWORD_ONLY}
+    assert inspect.Parameter.empty not in {value.annotation for value in others}
+    assert signature.return_annotation == dict[str, Any]
+
+
+def test_its_fields_are_described(operation: Operation) -> None:
+    """Each has an example; what the caller writes has a description, too."""
+    taken = [schema for schema in (body_of(operation), operation.said.query) if schema]
+    assert operation.said.gives is not None
+    for schema in taken:
+        for name, field in schema().fields.items():
+            wanted = {"description", "example"}
+            assert wanted <= set(field.metadata), f"{schema.__name__}.{name}: give it metadata {wanted}."
+    for name, field in operation.said.gives().fields.items():
+        nested = isinstance(field, fields.Nested | fields.List)
+        assert nested or "example" in field.metadata, f"{name}: give it metadata with an example."
+
+
+def test_its_examples_are_taken(operation: Operation) -> None:
+    """The examples of the document pass the operation's own schemas."""
+    body, query = body_of(operation), operation.said.query
+    if body:
+        assert body().validate(example_of(body)) == {}
+    if query:
+        assert query().validate({name: str(example) for name, example in example_of(query).items()}) == {}

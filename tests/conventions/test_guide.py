@@ -1,0 +1,172 @@
+"""docs/adding-a-route.md is followed from start to end, in a copy of the tree; and so is what it warns of."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ENVIRON
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+GUIDE = (ROOT / "docs" / "adding-a-route.md").read_text(encoding="utf-8")
+# The name of a file, how it is given, and what is in it or changed about it.
+BLOCKS = re.findall(r"^`(app/\S+)`\n\n```(python|diff)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+FILES = sorted({name for name, _, _ in BLOCKS})
+# The operations of the guide, and the blocks that make each.
+STEPS = {
+    "GET /v1/fetch-contacts/<company_id> (contacts.fetch_contacts)": BLOCKS[:2],
+    "POST /v1/create-contact (contacts.create_contact)": BLOCKS[2:],
+}
+ROUTE = "app/routes/contacts.py"
+GUARD = '@company_scoped(role="contacts", company_in="body", limit="10 per minute")\n'
+
+
+class Tree:
+    """A copy of what routes and their tests stand on, with the guide followed in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        passed_over = shutil.ignore_patterns("__pycache__", "test_guide.py")
+        for name in ("app", "config", "tests/conventions"):
+            shutil.copytree(ROOT / name, root / name, ignore=passed_over)
+        for name in ("setup.cfg", "ruff.toml", "wsgi.py", *(f"tests/{it.name}" for it in ROOT.glob("tests/*.py"))):
+            shutil.copy(ROOT / name, root / name)
+        for name, kind, text in BLOCKS:
+            if kind == "python":
+                (root / name).write_text(text, encoding="utf-8")
+            else:
+                self.run("git", "apply", "-", given=f"--- a/{name}\n+++ b/{name}\n{text}")
+
+    def change(self, old: str, new: str) -> None:
+        """Put `new` in place of `old`, which is once in the route's file."""
+        text = (self.root / ROUTE).read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        (self.root / ROUTE).write_text(text.replace(old, new), encoding="utf-8")
+
+    def run(self, *command: str, given: str = "", code: int = 0) -> str:
+        """All that a command in the copy says; its exit code must be this."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        # The plugins of pytest that are installed take longer than the tests, which need none.
+        environ = {**ENVIRON, **kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "GIT_CEILING_DIRECTORIES": "/"}
+        done = subprocess.run(  # noqa: PLW1510 - its exit code is what is asked about
+            command, cwd=self.root, env=environ, input=given, capture_output=True, text=True, timeout=120
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        return said
+
+    def test(self, *arguments: str, code: int = 0) -> str:
+        """What the tests that a route inherits say."""
+        inherited = ("tests/conventions/test_answers.py", "tests/conventions/test_declared.py")
+        return self.run(
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *inherited, *arguments, code=code
+        )
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    return Tree(tmp_path_factory.mktemp("followed"))
+
+
+@pytest.mark.parametrize("operation", STEPS)
+def test_a_route_is_small(operation: str) -> None:
+    """45 lines at most, client and schemas included, and none in a file of another tag."""
+    written = [
+        line
+        for _, kind, text in STEPS[operation]
+        for line in text.splitlines()
+        if kind == "python" or line.startswith("+")
+    ]
+    assert 1 <= len(written) <= 45
+    assert [name for name in FILES if (ROOT / name).exists()] == []
+
+
+def test_a_route_inherits_its_tests(followed: Tree) -> None:
+    """Twelve checks and more for each, of which none fails."""
+    followed.test("--junitxml=inherited.xml")
+    cases = ET.parse(followed.root / "inherited.xml").getroot().iter("testcase")  # noqa: S314 - pytest's own
+    names = [str(case.get("name")) for case in cases]
+    for operation in STEPS:
+        assert len({name.partition("[")[0] for name in names if operation in name}) >= 12
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["mypy", *FILES], ["ruff", "check", *FILES], ["ruff", "format", "--check", *FILES], ["lint-imports"]],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_route_passes_the_checks(followed: Tree, command: list[str]) -> None:
+    """Types, form and imports."""
+    followed.run(f"{BIN}/{command[0]}", *command[1:])
+
+
+def test_a_route_without_a_guard_keeps_the_service_from_starting(tree: Tree) -> None:
+    """It is named, and there is no traceback."""
+    tree.change(GUARD, "")
+    assert tree.run(sys.executable, "-c", "import wsgi", code=4).splitlines()[-1] == (
+        "POST /v1/create-contact (contacts.create_contact): anybody could call it: "
+        "write @company_scoped(role=…) below its route, or @public if they may."
+    )
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "instead", "told"),
+    [
+        ("@takes(NewContact)\n", "", "nobody checks its body: write @takes(Schema) below @company_scoped."),
+        ('@gives("Contact created successfully!", Contact)\n', "", "nobody knows what it answers: write @gives"),
+        ("    refusal =", "    reply =", "its schema has no `refusal`"),
+        ("    name = text(", '    company_id = text("")\n    name = text(', "take company_id out of its schema"),
+        ('limit="10 per minute"', 'limit="some"', 'its limit is not one such as "30 per minute".'),
+        (f"{GUARD}@takes(NewContact)\n", f"@takes(NewContact)\n{GUARD}", "write its decorators in this order"),
+    ],
+)
+def test_a_careless_route_keeps_the_service_from_starting(
+    tree: Tree, forgotten: str, instead: str, told: str
+) -> None:
+    """It is told what to do."""
+    tree.change(forgotten, instead)
+    said = tree.run(sys.executable, "-c", "import wsgi", code=4)
+    (line,) = [line for line in said.splitlines() if told in line]
+    assert line.startswith("POST /v1/create-contact (contacts.create_contact): ")
+
+
+def test_a_route_that_imports_requests_breaks_a_contract(tree: Tree) -> None:
+    """Guarded or not; a new module needs no line in the contracts."""
+    tree.change("from flask import Blueprint\n", "import requests\nfrom flask import Blueprint\n")
+    said = tree.run(f"{BIN}/lint-imports", code=1)
+    assert "A route speaks to the domain, never to a library below it BROKEN" in said
+    assert "app.routes.contacts -> requests" in said
+
+
+def test_the_inherited_tests_fail_for_a_careless_route(tree: Tree) -> None:
+    """No docstring, no description, another tag than the document has, and a slip in the view: each is told."""
+    tree.change('    """Add a contact to a company."""\n', "")
+    tree.change(', description="What people call them"', "")
+    tree.change('Blueprint("contacts"', 'Blueprint("people"')
+    tree.change('body["name"])', 'body["nam"])')
+    said = tree.test("-k", "create_contact", code=1)
+    for told in (
+        "write a docstring; its first line is the summary in the document.",
+        "NewContact.name: give it metadata",
+        "name the blueprint as one of the document's tags",
+        "FAILED tests/conventions/test_answers.py::test_a_good_request_gets_its_answer",
+    ):
+        assert told in said
+
+
+def test_a_route_without_types_does_not_pass(followed: Tree, tree: Tree) -> None:
+    """They are what keeps the company's id from the view."""
+    tree.change("(account: Account, *, body: Document) -> Document:", "(account, *, body):")
+    said = tree.run(f"{BIN}/mypy", f"--cache-dir={followed.root}/.mypy_cache", ROUTE, code=1)
+    assert "missing a type annotation" in said
