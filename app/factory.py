@@ -25,7 +25,7 @@ from app.upstream.transport import Transport
 from app.web import health, logs, rendering, services
 from app.web.limits import Limits
 from app.web.operations import operations
-from app.web.reference import data
+from app.web.reference import data, pages
 from config.logs import dictionary
 from config.settings import Settings, SettingsError, load
 
@@ -63,7 +63,7 @@ def create_app(
     shared = store or _store(settings)
     limits = Limits(app, shared, settings.rate_limit)
     services.install(app.extensions, _services(settings, shared, limits, transport))
-    reference = (data.blueprint,) if settings.reference else ()
+    reference = (data.blueprint, pages.blueprint) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
         app.register_blueprint(blueprint)
     declared = operations(app)

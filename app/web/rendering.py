@@ -132,7 +132,7 @@ def _add_headers(response: Response) -> Response:
     known = state()
     headers = response.headers
     headers["X-Request-ID"] = known.correlation.request_id
-    headers["Cache-Control"] = "no-store"
+    headers.setdefault("Cache-Control", "no-store")
     headers["X-Content-Type-Options"] = "nosniff"
     for name, value in _OF_NO_PAGE.items():
         headers.setdefault(name, value)

@@ -1,0 +1,42 @@
+"""The reference page: Swagger UI's own files, served from here, so that it works without any other network."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from flask import Blueprint, Response, send_from_directory
+
+from app.errors import NotFoundError
+from app.web.declarations import public
+
+blueprint = Blueprint("reference_pages", __name__)
+
+_OURS = Path(__file__).with_name("static")
+_SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
+_ASSETS = {
+    "swagger-ui.css": _SWAGGER_UI,
+    "swagger-ui-bundle.js": _SWAGGER_UI,
+    "reference.css": _OURS,
+    "reference.js": _OURS,
+}
+# Swagger UI has its icons as data: images in its style sheet; it needs no inline script or style.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@blueprint.get("/docs")
+@public
+def reference_page() -> Response:
+    """Show what `/openapi.json` says, and let it be tried."""
+    page = (_OURS / "reference.html").read_bytes()
+    return Response(page, mimetype="text/html", headers={"Content-Security-Policy": _POLICY})
+
+
+@blueprint.get("/docs/assets/<name>")
+@public
+def reference_asset(name: str) -> Response:
+    """Give a file that the page needs, and no other; browsers ask whether theirs is still current (ETag)."""
+    if name not in _ASSETS:
+        raise NotFoundError
+    return send_from_directory(_ASSETS[name], name)

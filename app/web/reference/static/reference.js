@@ -1,0 +1,45 @@
+"use strict";
+
+// The sandbox puts a token behind the `#` of this page's address: browsers send that part to nobody, and no log has
+// it. Only pages on loopback read it, so a link cannot make anybody use a deployed service in another's name.
+const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
+const notice = document.getElementById("notice");
+
+function handedOver() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  return LOOPBACK.includes(location.hostname) ? token : null;
+}
+
+function signIn(ui, token) {
+  ui.preauthorizeApiKey("BearerAuth", token);
+  notice.textContent = "The token in this page's address is filled in: press Execute to send.";
+}
+
+function followColors(dark) {
+  document.documentElement.classList.toggle("dark-mode", dark.matches);
+}
+
+async function show() {
+  const answer = await fetch("openapi.json");
+  const spec = await answer.json();
+  // The document names the published server; what is tried here goes to the service that shows it.
+  spec.servers = [{ url: new URL(".", document.baseURI).href.replace(/\/$/, ""), description: "This service" }];
+  const used = Object.values(spec.paths).flatMap((path) => Object.values(path).flatMap((given) => given.tags ?? []));
+  spec.tags = spec.tags.filter((tag) => used.includes(tag.name));
+  const token = handedOver();
+  const ui = SwaggerUIBundle({
+    spec,
+    domNode: document.getElementById("reference"),
+    docExpansion: "full",
+    tryItOutEnabled: true,
+    validatorUrl: null,
+    onComplete: () => token && signIn(ui, token),
+  });
+}
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+dark.addEventListener("change", followColors);
+followColors(dark);
+show().catch(() => {
+  notice.textContent = "The OpenAPI document could not be loaded; reload the page to try again.";
+});

@@ -1,0 +1,52 @@
+"""The reference page: its own files, under a policy that lets nothing else in."""
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import create_app
+from config.settings import load
+
+LOADED = r'(?:src|href)="(docs/assets/[^"]+)"'
+
+
+def test_the_page_lets_nothing_in(client: FlaskClient) -> None:
+    """No inline script or style, no other origin, no frame around it."""
+    page = client.get("/docs")
+    policy = page.headers["Content-Security-Policy"].split("; ")
+    assert (page.status_code, page.content_type) == (200, "text/html; charset=utf-8")
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert re.findall(r"<script(?! src=)|<style|\son\w+=|https?://(?!www\.w3\.org/2000/svg)", page.text) == []
+    assert [rule for rule in policy if "unsafe" in rule or "*" in rule or "http" in rule] == []
+    assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+
+
+def test_the_page_has_all_that_it_loads(client: FlaskClient) -> None:
+    """Each file is there, of the type that `nosniff` asks for, and is not sent again while it is the same."""
+    names = re.findall(LOADED, client.get("/docs").text)
+    assert len(names) == 4
+    for name in names:
+        with client.get(f"/{name}") as asset:
+            assert asset.status_code == 200
+            assert asset.mimetype == ("text/css" if name.endswith(".css") else "text/javascript")
+            assert asset.headers["Cache-Control"] == "no-cache"
+            etag = asset.headers["ETag"]
+        with client.get(f"/{name}", headers={"If-None-Match": etag}) as again:
+            assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["index.html", "oauth2-redirect.html", "..%2fpages.py", "reference.html"])
+def test_no_other_file_is_served(client: FlaskClient, name: str) -> None:
+    """Only what the page needs; anything else is 404 in JSON."""
+    answer = client.get(f"/docs/assets/{name}")
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "NOT_FOUND")
+
+
+def test_the_reference_can_be_switched_off(environ: dict[str, str]) -> None:
+    """With REFERENCE=false nothing of it is there."""
+    client = create_app(load(environ | {"REFERENCE": "false"})).test_client()
+    for path in ("/docs", "/docs/assets/reference.js", "/openapi.json", "/llms.txt"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.get_json()["code"]) == (404, "NOT_FOUND")
