@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import os
 import shlex
 import socket
+import sys
 import urllib.request
 import uuid
 from contextlib import closing
@@ -71,6 +73,18 @@ class Call:
         """The headers, with a fresh token for 12 hours."""
         authorization = {"Authorization": f"Bearer {make_token(var, self.user)}"} if self.user else {}
         return {**authorization, "Content-Type": "application/json"}
+
+
+def reference_page(var: Path, port: int) -> str:
+    """The address of the reference page, with a token for 12 hours behind the `#`, which no request carries."""
+    return f"http://127.0.0.1:{port}/docs#token={make_token(var, 'jane')}"
+
+
+def command(var: Path, word: str) -> str:
+    """The line for a shell that runs one of the sandbox's commands."""
+    if var == Path("var"):
+        return f"make {word}"
+    return f"{shlex.quote(os.path.relpath(sys.executable))} -m app.sandbox {word} --var {shlex.quote(str(var))}"
 
 
 def as_curl(call: Call, var: Path, port: int) -> str:

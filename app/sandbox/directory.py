@@ -11,6 +11,9 @@ CONVERSATIONS = {
     "d4e5f6a7-b8c9-0123-def1-234567890124": OTHER_COMPANY,
 }
 
+CONTACTS = dict(zip(CONVERSATIONS, ("Maria Alvarez", "Tom Becker", "Priya Natarajan"), strict=True))
+"""Whom each conversation is with."""
+
 
 def _account(
     account_id: str, company_id: str, *, active: bool = True, role: str = "conversations"

@@ -4,7 +4,6 @@ import ctypes
 import http.client
 import logging
 import os
-import shlex
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from werkzeug.serving import make_server
 
-from app.sandbox.calls import Call, SandboxError, announce, as_curl
+from app.sandbox.calls import Call, SandboxError, announce, as_curl, command, reference_page
 from app.sandbox.credentials import AUDIENCE, ISSUER, key_file
 from app.sandbox.services import create_sandbox
 from config.settings import Settings
@@ -34,13 +33,18 @@ PR_SET_PDEATHSIG = 1
 FOREIGN = (*(setting.name.upper() for setting in fields(Settings)), "GUNICORN_", "FLASK_")
 WELCOME = """\
 The service listens on http://127.0.0.1:{port}; what it sends stays in a sandbox on this machine.
-Send a message with this line (its token is Jane Doe's, for 12 hours):
+Try it in a browser, with Jane Doe's token for 12 hours:
+
+{reference}
+
+Watch the messages arrive: {inbox}
+Or send one with this line:
 
 {curl}
 
 In another terminal:
-  {before} send{after}     sends one more and shows the answer
-  {before} curls{after}    prints a line of curl for each answer it can give
+  {send}     sends one more and shows the answer
+  {curls}    prints a line of curl for each answer it can give
 The messages that arrived: {var}/sandbox.sqlite3   Log: {var}/service.log   Ctrl-C stops everything."""
 
 
@@ -58,7 +62,7 @@ def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], N
     key, log = key_file(var), var / "service.log"
     # Without its lines of access; what goes wrong in a stand-in is shown.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    stand_ins = make_server("127.0.0.1", 0, create_sandbox(var / "sandbox.sqlite3"), threaded=True)
+    stand_ins = make_server("127.0.0.1", 0, create_sandbox(var, port), threaded=True)
     env = environment(os.environ, {**settings(key, port, stand_ins.port), **changed})
     with ExitStack() as stack:
         service = start(SERVICE, log, env)
@@ -72,7 +76,7 @@ def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], N
                 raise SandboxError(f"The service is not ready after {READY_SECONDS} s; see {log}.")
         if not stopping:
             stack.callback(announce(var, port).unlink, missing_ok=True)
-            say(welcome(var, port))
+            say(welcome(var, port, stand_ins.port))
         while not stopping:
             watch(service, log)
 
@@ -156,10 +160,14 @@ def ready(port: int) -> bool:
     return False
 
 
-def welcome(var: Path, port: int) -> str:
+def welcome(var: Path, port: int, sandbox_port: int) -> str:
     """What the developer reads; exactly one line of it begins with curl."""
-    before, after = "make", ""
-    if var != Path("var"):
-        before = f"{shlex.quote(os.path.relpath(sys.executable))} -m app.sandbox"
-        after = f" --var {shlex.quote(str(var))}"
-    return WELCOME.format(port=port, curl=as_curl(Call(), var, port), before=before, after=after, var=var)
+    return WELCOME.format(
+        reference=reference_page(var, port),
+        inbox=f"http://127.0.0.1:{sandbox_port}/",
+        curl=as_curl(Call(), var, port),
+        send=command(var, "send"),
+        curls=command(var, "curls"),
+        port=port,
+        var=var,
+    )

@@ -1,16 +1,11 @@
-"""Stand-ins for the two services behind the API, on one port: `/accounts/…` and `/chat/…`.
+"""Stand-ins for the two services behind the API, on one port: `/accounts/…` and `/chat/…`, and the inbox at `/`.
 
 They speak the upstream interfaces and nothing more, so what works against them works against the real ones.
 In the conversations of app.sandbox.rehearsals the chat service misbehaves on purpose, in any company.
 """
 
 import socket
-import sqlite3
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,41 +13,24 @@ from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from app.sandbox.directory import ACCOUNTS, BROKEN_USER, CONVERSATIONS, NAMES
+from app.sandbox.inbox import inbox
+from app.sandbox.messages import Messages
 from app.sandbox.rehearsals import MISBEHAVIOURS, SLOW_SECONDS
 
-SCHEMA = """
-PRAGMA journal_mode = WAL;
-CREATE TABLE IF NOT EXISTS conversations (conversation_id TEXT PRIMARY KEY, company_id TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS messages (
-    message_id TEXT PRIMARY KEY, conversation_id TEXT, author TEXT, body TEXT, date_created TEXT,
-    sent_by_id TEXT, request_id TEXT, idempotency_key TEXT
-);
-"""
 REHEARSED_HEADERS = {"429": {"Retry-After": "7"}, "307": {"Location": "/"}}
 
 stand_ins = Blueprint("stand_ins", __name__)
 
 
-def create_sandbox(database: str | Path) -> Flask:
-    """Make the stand-ins; conversations and what arrives in them are kept in the SQLite file `database`."""
+def create_sandbox(var: Path, port: int) -> Flask:
+    """Make the stand-ins and the inbox, for a service on this port; messages are kept in `var/sandbox.sqlite3`."""
     sandbox = Flask(__name__)
-    sandbox.config["DATABASE"] = database
+    # Another site's page that takes 127.0.0.1 for its own address still sends its own name.
+    sandbox.config.update(VAR=var, PORT=port, TRUSTED_HOSTS=["127.0.0.1", "localhost"])
+    sandbox.extensions["messages"] = Messages(var / "sandbox.sqlite3")
     sandbox.register_blueprint(stand_ins)
-    with sandbox.app_context(), connected() as connection:
-        connection.executescript(SCHEMA)
-        connection.executemany("INSERT OR IGNORE INTO conversations VALUES (?, ?)", CONVERSATIONS.items())
+    sandbox.register_blueprint(inbox)
     return sandbox
-
-
-@contextmanager
-def connected() -> Iterator[sqlite3.Connection]:
-    """A connection for one request, committed and closed at its end; waits up to 5 s for another writer."""
-    connection = sqlite3.connect(current_app.config["DATABASE"], timeout=5)
-    try:
-        with connection:
-            yield connection
-    finally:
-        connection.close()
 
 
 @stand_ins.get("/accounts/users/<path:user_id>/accounts")
@@ -81,7 +59,11 @@ def send_message(company_id: str, conversation_id: str) -> ResponseReturnValue:
         return {"error": f"A rehearsed {word}"}, int(word), REHEARSED_HEADERS.get(word, {})
     if not word and CONVERSATIONS.get(conversation_id) != company_id:
         return {"error": "No such conversation in this company"}, 404
-    return misbehave(word, keep(conversation_id, people[company_id, account_id], text, account_id))
+    messages: Messages = current_app.extensions["messages"]
+    request_id, key = (request.headers.get(name) for name in ("X-Request-ID", "Idempotency-Key"))
+    author = people[company_id, account_id]
+    message = messages.keep(conversation_id, author, text, account_id, request_id=request_id, key=key)
+    return misbehave(word, message)
 
 
 def misbehave(word: str, message: dict[str, Any]) -> ResponseReturnValue:
@@ -106,19 +88,3 @@ def misbehave(word: str, message: dict[str, Any]) -> ResponseReturnValue:
         case "decade":
             time.sleep(SLOW_SECONDS)
     return message, 201
-
-
-def keep(conversation_id: str, author: str, text: str, account_id: str) -> dict[str, Any]:
-    """Store a message; returns the nine fields of a SentMessage."""
-    message = {
-        "message_id": str(uuid.uuid4()),
-        "conversation_id": conversation_id,
-        "author": author,
-        "body": text,
-        "date_created": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "sent_by_id": account_id,
-    }
-    came_with = [request.headers.get(name) for name in ("X-Request-ID", "Idempotency-Key")]
-    with connected() as connection:
-        connection.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*message.values(), *came_with])
-    return {**message, "is_me": True, "message_type": "sms_message", "sent_by_username": author}

@@ -74,6 +74,16 @@ class Launched:
         (line,) = [line for line in self.lines if line.startswith("curl ")]
         return line
 
+    @property
+    def reference(self) -> str:
+        """The address of the reference page."""
+        return next(line for line in self.lines if "/docs#" in line)
+
+    @property
+    def inbox(self) -> str:
+        """The address of the inbox."""
+        return next(line.split()[-1] for line in self.lines if line.startswith("Watch "))
+
     def running(self, seconds: float = 0) -> int:
         """How many of all that was started still run after at most so many seconds."""
         left = 0

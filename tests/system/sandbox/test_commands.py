@@ -6,10 +6,12 @@ import stat
 import sys
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from app.sandbox.rehearsals import REHEARSALS
+from tests.system.clients import Request, ask
 from tests.system.sandbox.launched import Launched, command, free_port, needs_curl, shell
 
 pytestmark = [
@@ -37,6 +39,14 @@ def test_the_printed_line_sends_a_message(running: Launched) -> None:
         *("sent_by_id", "sent_by_username"),
     ]
     assert (data["message_id"], request_id) in [row[:2] for row in kept(running.var, data["body"])]
+
+
+def test_both_pages_are_told(running: Launched) -> None:
+    """The reference with a token, on the service's port, and the inbox, on another: both are there."""
+    reference, inbox = (urlsplit(address) for address in (running.reference, running.inbox))
+    assert (reference.port, reference.fragment.partition("=")[0]) == (running.port, "token")
+    for address in (reference, inbox):
+        assert ask(address.port or 0, Request("GET", address.path, {"Host": "127.0.0.1"})).status == 200
 
 
 def test_send_shows_what_became_of_the_message(running: Launched) -> None:

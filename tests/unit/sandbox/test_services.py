@@ -27,8 +27,8 @@ def messages(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def client(messages: Path) -> Iterator[FlaskClient]:
-    with create_sandbox(messages).test_client() as client:
+def client(tmp_path: Path) -> Iterator[FlaskClient]:
+    with create_sandbox(tmp_path, 8000).test_client() as client:
         yield client
 
 
@@ -71,7 +71,7 @@ def test_a_message_is_kept_with_the_headers_it_came_with(client: FlaskClient, me
 def test_messages_outlive_the_stand_ins(client: FlaskClient, messages: Path) -> None:
     """A second start adds to the messages of the first."""
     client.post(SEND, json=MESSAGE)
-    create_sandbox(messages).test_client().post(SEND, json=MESSAGE)
+    create_sandbox(messages.parent, 8000).test_client().post(SEND, json=MESSAGE)
     assert len(kept(messages)) == 2
 
 
