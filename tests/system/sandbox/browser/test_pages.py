@@ -1,0 +1,142 @@
+"""The reference page and the sandbox's inbox in a real browser, without complaint and without a network."""
+
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from app.sandbox.directory import CONVERSATIONS
+from tests.system.sandbox.browser.conftest import ELSEWHERE, Open
+from tests.system.sandbox.launched import Launched, command
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are followed through /proc and pidfd"),
+]
+
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
+PHONE = 390
+SECOND = list(CONVERSATIONS)[1]
+
+
+def write(page: Page, text: str) -> None:
+    """Put another text into the form for the message."""
+    page.locator(".body-param textarea").fill(f'{{"message_body": "{text}"}}')
+
+
+def status(page: Page) -> str:
+    """The status of the answer that the reference page shows, once it does."""
+    return page.locator(".live-responses-table tbody .response-col_status").inner_text().strip()
+
+
+def overflow(page: Page) -> int:
+    """How many pixels the page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def press_tab_until(page: Page, selector: str) -> None:
+    """Go on with the Tab key to what is wanted; fails after 60 presses."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
+            return
+    pytest.fail(f"the Tab key does not lead to {selector}")
+
+
+def sent(running: Launched, *words: str) -> None:
+    """A message sent from a terminal."""
+    assert command("send", "--var", str(running.var), *words).returncode == 0
+
+
+def test_one_click_sends_and_the_message_appears_in_the_inbox(show: Open, reference: str, inbox: str) -> None:
+    """Nothing but Execute is pressed on the reference page, and nothing on the inbox, which shows it at once."""
+    messages = show(inbox)
+    messages.get_by_text("Live:").wait_for()
+    before = messages.locator("article").count()
+    page = show(reference)
+    page.get_by_role("button", name="Execute").click()
+    assert status(page) == "200"
+    messages.locator("article").nth(before).wait_for()
+    text = "Hi — this is a test message from the api-doc send endpoint."
+    assert messages.locator("article:visible p").last.inner_text() == text
+
+
+def test_both_pages_fit_a_phone(show: Open, reference: str, inbox: str) -> None:
+    """On 390 pixels a message is sent and read without scrolling sideways."""
+    text = f"W{'i' * 400}de"
+    page = show(reference, PHONE, has_touch=True, is_mobile=True)
+    messages = show(inbox, PHONE, has_touch=True, is_mobile=True)
+    write(page, text)
+    page.get_by_role("button", name="Execute").tap()
+    assert status(page) == "200"
+    messages.locator("article", has_text=text).wait_for()
+    assert (overflow(page), overflow(messages)) == (0, 0)
+
+
+def test_both_pages_can_be_used_by_keyboard(show: Open, running: Launched, reference: str, inbox: str) -> None:
+    """Tab and Enter send a message, and choose a conversation to read."""
+    page = show(reference)
+    page.locator(".execute").wait_for()
+    press_tab_until(page, ".execute")
+    page.keyboard.press("Enter")
+    assert status(page) == "200"
+    sent(running, "--conversation", SECOND, "--text", "Read me")
+    sent(running)
+    messages = show(inbox)
+    messages.locator("article:visible", has_text="Hello from the sandbox").first.wait_for()
+    press_tab_until(messages, f'[href="#{SECOND}"]')
+    messages.keyboard.press("Enter")
+    messages.locator("article:visible", has_text="Read me").wait_for()
+    assert messages.locator('[aria-current="true"]').inner_text() == "Tom Becker\nRead me"
+
+
+def test_a_message_is_shown_as_text(show: Open, running: Launched, inbox: str) -> None:
+    """Markup in it is no markup on the page."""
+    text = f"<img src=x onerror=alert(1)><b>{uuid.uuid4()}</b>"
+    messages = show(inbox)
+    sent(running, "--text", text)
+    messages.locator("article p", has_text=text).first.wait_for()
+    assert messages.locator("article img, article b").count() == 0
+
+
+def test_a_message_elsewhere_is_counted(show: Open, running: Launched, inbox: str) -> None:
+    """Who reads one conversation stays in it, and sees how many messages are new in the others."""
+    sent(running, "--conversation", SECOND)
+    messages = show(f"{inbox}#{SECOND}")
+    messages.get_by_text("Live:").wait_for()
+    for _ in range(2):
+        sent(running)
+    messages.get_by_text("2 new").wait_for()
+    assert messages.locator("h2:visible").inner_text() == "Tom Becker"
+
+
+def test_a_rehearsal_says_what_its_caller_is_told(show: Open, running: Launched, inbox: str) -> None:
+    """The message has arrived; its sender cannot know."""
+    id_ = "00000000-0000-4000-8000-000000000bad"
+    command("send", "--user", "rita", "--conversation", id_, "--var", str(running.var))
+    told = show(inbox).locator(".told")
+    assert told.inner_text() == (
+        "Rehearsal: the caller is told 500 unknown SEND_OUTCOME_UNKNOWN (the answer is not JSON)"
+    )
+
+
+def test_a_token_in_the_address_counts_on_loopback_alone(show: Open, reference: str) -> None:
+    """No link can make somebody use a deployed service in another's name."""
+    page = show(reference.replace("127.0.0.1", ELSEWHERE))
+    page.locator(".authorize.unlocked").wait_for()
+    assert page.locator("#notice").inner_text() == ""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(show: Open, running: Launched, reference: str, inbox: str, scheme: str) -> None:
+    """A contrast of 4.5 to 1 and more, in both colour schemes."""
+    sent(running)
+    page = show(reference, color_scheme=scheme)
+    page.get_by_role("button", name="Execute").click()
+    assert status(page) == "200"
+    messages = show(inbox, color_scheme=scheme)
+    messages.locator("article").first.wait_for()
+    assert page.evaluate(CONTRAST) == []
+    assert messages.evaluate(CONTRAST) == []
