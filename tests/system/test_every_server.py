@@ -18,7 +18,10 @@ LARGEST = 65536
 SEND = f"/v1/send-message/{GLOBEX}/{CONVERSATION}"
 # What a server adds by itself, and how it frames the answer.
 OF_THE_SERVER = {"connection", "content-length", "date", "server", "transfer-encoding", "via"}
-ALWAYS = {"cache-control", "content-type", "x-content-type-options", "x-request-id"}
+ALWAYS = {
+    *("cache-control", "content-security-policy", "content-type", "referrer-policy"),
+    *("x-content-type-options", "x-request-id"),
+}
 LIMITED = ALWAYS | {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-send-outcome"}
 
 
