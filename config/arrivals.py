@@ -87,11 +87,15 @@ class Arrival:
         return self.is_cut or self._has_last_chunk()
 
     def _has_last_chunk(self) -> bool:
-        while chunk := _CHUNK.match(self._data, self._at):
+        # A chunk may be said to end further on than any index can be.
+        while self._at < len(self._data):
+            chunk = _CHUNK.match(self._data, self._at)
+            if chunk is None:
+                return self._data.find(b"\r\n", self._at) >= 0
             if int(chunk[1], 16) == 0:
                 return self._data.find(b"\r\n\r\n", chunk.end() - 2) >= 0
             self._at = chunk.end() + int(chunk[1], 16) + 2
-        return self._data.find(b"\r\n", self._at) >= 0
+        return False
 
 
 class Farewell:

@@ -32,6 +32,8 @@ REFUSED = {
     "no chunks": HEAD + b"Transfer-Encoding: gzip\r\n\r\n\r\n",
 }
 
+SIZES = (st.integers(0, 99) | st.integers(2**62, 2**64)).map(lambda size: b"%x\r\n" % size)
+
 
 @pytest.mark.parametrize("name", WHOLE)
 @given(st.data())
@@ -80,9 +82,9 @@ def test_chunks_without_end_are_cut() -> None:
     assert arrival.is_cut
 
 
-@given(st.binary(max_size=300))
+@given(st.binary(max_size=300) | st.lists(SIZES | st.sampled_from([b"\r\n", b";", b"Hello"])).map(b"".join))
 def test_no_chunks_are_too_odd(body: bytes) -> None:
-    """Whatever comes where chunks should be, looking at it ends."""
+    """Whatever comes where chunks should be, looking at it ends; an exception would end the worker's loop."""
     arrival = Arrival(LARGEST)
     arrival.add(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     assert arrival.add(body) in {True, False}
@@ -96,6 +98,15 @@ def test_a_parser_that_asks_for_more_gets_the_end() -> None:
     assert not arrival.is_cut
     assert arrival.recv(1) == b""
     assert arrival.is_cut
+
+
+@pytest.mark.parametrize("size", [b"f" * 15, b"7" + b"f" * 15, b"8" + b"0" * 15, b"f" * 16, b"f" * 17])
+def test_a_chunk_of_a_size_that_nothing_has(size: bytes) -> None:
+    """It is waited for, or the parser refuses it; the loop that serves everybody goes on either way."""
+    arrival = Arrival(LARGEST)
+    arrival.add(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    assert arrival.add(size + b"\r\nHello\r\n") == (len(size) > 16)
+    assert arrival.add(bytes(LARGEST_HEAD + 6 * LARGEST))
 
 
 def test_a_client_that_ends_early_cuts_its_request() -> None:
