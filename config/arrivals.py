@@ -17,13 +17,17 @@ _BYTES_A_CHUNKED_BYTE = 6
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 _CODING = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECTATION = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
-_CHUNK = re.compile(rb"([0-9a-f]{1,16})(?![0-9a-f])[^\r\n]{0,8190}\r\n", re.IGNORECASE)
+_CHUNK = re.compile(rb"([0-9a-f]{1,16})(?![0-9a-f])[^\r\n]{0,256}\r\n", re.IGNORECASE)
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+# Beyond this it is no size of a chunk, even with an extension.
+_LONGEST_SIZE = 300
 
 
 class Arrival:
     """One request on its way, with at most so many bytes of a body. Gunicorn's parser reads from it like a socket.
 
-    Frames need not be judged here, only ended: what is malformed is over, and the parser refuses it.
+    Frames need not be judged here, only ended: what is malformed is over, and the parser refuses it. What came
+    earlier is not looked at again, however small the pieces are: the loop that serves everybody does this.
     """
 
     def __init__(self, largest_body: int) -> None:
@@ -34,9 +38,9 @@ class Arrival:
         self.expects_continue = False
         self._data = bytearray()
         self._largest_body = largest_body
-        # Where the next thing to look at begins: the head's end, a chunk, the end of the request.
+        # Where the next thing to look at begins: the head's end, a chunk, the trailers' end, the request's end.
         self._at = 0
-        self._is_chunked = False
+        self._is_chunked = self._is_in_trailers = False
 
     def add(self, data: bytes) -> bool:
         """Whether there is nothing more to wait for, with these bytes; none of them: the client sends no more."""
@@ -44,17 +48,27 @@ class Arrival:
         self.is_cut = not data
         return self.is_cut or (self._has_body() if self.has_head else self._ends_head())
 
-    def recv(self, _size: int) -> bytes:
-        """All that came, then nothing."""
-        data, self._data = bytes(self._data), bytearray()
+    def recv(self, size: int) -> bytes:
+        """At most so much of what came, then nothing.
+
+        The parser copies all that it was given for each chunk of a body: to be given everything made small chunks
+        cost the square of their number.
+        """
+        data = bytes(self._data[:size])
+        del self._data[:size]
         self.is_cut = self.is_cut or not data
+        return data
+
+    def rest(self) -> bytes:
+        """What was not asked for: it belongs to the next request."""
+        data, self._data = bytes(self._data), bytearray()
         return data
 
     def _ends_head(self) -> bool:
         end = self._data.find(b"\r\n\r\n", self._at)
         if end < 0:
-            self._at = max(0, len(self._data) - 3)
             self.has_head = self.is_cut = self._is_no_head()
+            self._at = max(0, len(self._data) - 3)
             return self.is_cut
         self.has_head, self.deadline = True, monotonic() + BODY_SECONDS
         length = _LENGTH.search(self._data, 0, end + 2)
@@ -78,7 +92,7 @@ class Arrival:
 
     def _is_no_head(self) -> bool:
         """Whether the parser can refuse it already: too long, or lines that end with LF alone."""
-        return len(self._data) > LARGEST_HEAD or self._data.count(b"\n") != self._data.count(b"\r\n")
+        return len(self._data) > LARGEST_HEAD or _BARE_LF.search(self._data, self._at) is not None
 
     def _has_body(self) -> bool:
         if not self._is_chunked:
@@ -88,14 +102,25 @@ class Arrival:
 
     def _has_last_chunk(self) -> bool:
         # A chunk may be said to end further on than any index can be.
-        while self._at < len(self._data):
+        while not self._is_in_trailers and self._at < len(self._data):
             chunk = _CHUNK.match(self._data, self._at)
             if chunk is None:
-                return self._data.find(b"\r\n", self._at) >= 0
-            if int(chunk[1], 16) == 0:
-                return self._data.find(b"\r\n\r\n", chunk.end() - 2) >= 0
-            self._at = chunk.end() + int(chunk[1], 16) + 2
-        return False
+                return self._is_no_size()
+            size = int(chunk[1], 16)
+            self._is_in_trailers = size == 0
+            # The trailers end with the first empty line, which may be that behind the last size.
+            self._at = chunk.end() + (size + 2 if size else -2)
+        return self._is_in_trailers and self._has_trailers()
+
+    def _is_no_size(self) -> bool:
+        """Whether the parser can refuse what stands where the size of a chunk should be."""
+        self.is_cut = len(self._data) - self._at > _LONGEST_SIZE
+        return self.is_cut or self._data.find(b"\r\n", self._at) >= 0
+
+    def _has_trailers(self) -> bool:
+        end = self._data.find(b"\r\n\r\n", self._at)
+        self._at = max(self._at, len(self._data) - 3)
+        return end >= 0
 
 
 class Farewell:

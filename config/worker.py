@@ -151,7 +151,11 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type
     def _is_well_formed(conn: TConn) -> bool:
         """Whether what the application left of a body is; gunicorn would answer it a second time if not."""
         with contextlib.suppress(ParseException, OSError):
-            return bool(conn.parser.finish_body())
+            is_over = bool(conn.parser.finish_body())
+            # Gunicorn looks there for the next request.
+            unreader = conn.parser.unreader
+            unreader.unread(unreader.take_buffered() + conn.arrival.rest())
+            return is_over
         return False
 
     def _go_on(self, conn: TConn) -> None:

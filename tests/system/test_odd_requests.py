@@ -55,7 +55,7 @@ INDISCREET = {
     "a method": "{} /v1 HTTP/1.1\r\nHost: a\r\n\r\n",
     "a target": "GET v1?token={} HTTP/1.1\r\nHost: a\r\n\r\n",
     "an expectation": "GET /v1 HTTP/1.1\r\nHost: a\r\nExpect: {}\r\n\r\n",
-    "a coding": "GET /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {}\r\n\r\n",
+    "a coding": "GET /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {}\r\n\r\n0\r\n\r\n",
     "a line before the request": "\r\nAuthorization: Bearer {}\r\n\r\n\r\n",
 }
 PATHS = {

@@ -1,12 +1,17 @@
 """When a request is all here, whatever the packets are that it comes in."""
 
+import time
+
 import pytest
+from gunicorn.config import Config  # type: ignore[import-untyped]
+from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
 from config.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD, Arrival, Farewell
 
 LARGEST = 100
+ALL = 1_000_000
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 WHOLE = {
     "no body": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -47,7 +52,7 @@ def test_it_is_over_with_its_last_byte(name: str, data: st.DataObject) -> None:
     assert [arrival.add(piece) for piece in pieces] == [False] * len(cuts) + [True]
     assert arrival.has_head
     assert not arrival.is_cut
-    assert arrival.recv(1) == request
+    assert arrival.recv(ALL) == request
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -94,7 +99,7 @@ def test_a_parser_that_asks_for_more_gets_the_end() -> None:
     """And the connection is not used again: nobody knows where the next request would begin."""
     arrival = Arrival(LARGEST)
     arrival.add(WHOLE["no body"])
-    arrival.recv(1)
+    arrival.recv(ALL)
     assert not arrival.is_cut
     assert arrival.recv(1) == b""
     assert arrival.is_cut
@@ -107,6 +112,44 @@ def test_a_chunk_of_a_size_that_nothing_has(size: bytes) -> None:
     arrival.add(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     assert arrival.add(size + b"\r\nHello\r\n") == (len(size) > 16)
     assert arrival.add(bytes(LARGEST_HEAD + 6 * LARGEST))
+
+
+def test_the_parser_gets_what_it_asks_for_and_no_more() -> None:
+    """What it did not ask for is the next request's."""
+    arrival = Arrival(LARGEST)
+    arrival.add(WHOLE["a length"] + b"GET / HT")
+    size = len(WHOLE["a length"])
+    assert arrival.recv(7) + arrival.recv(size - 7) == WHOLE["a length"]
+    assert (arrival.rest(), arrival.is_cut) == (b"GET / HT", False)
+
+
+DRIPS = {
+    "a head": (b"POST / HTTP/1.1\r\n" + b"X: y\r\n" * 6_000, b"X"),
+    "trailers": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 60_000, b"X"),
+    "a size": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"a"),
+}
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_a_byte_costs_no_more_for_all_that_came_before(name: str) -> None:
+    """20,000 packets of one byte: less than two seconds of the loop that serves everybody, not many times that."""
+    start, drip = DRIPS[name]
+    arrival = Arrival(65536)
+    arrival.add(start)
+    begun = time.process_time()
+    for _ in range(20_000):
+        arrival.add(drip)
+    assert time.process_time() - begun < 2
+
+
+def test_small_chunks_cost_as_much_as_they_are() -> None:
+    """200,000 chunks of a byte are read in a few seconds, and not in a minute."""
+    arrival = Arrival(200_000)
+    arrival.add(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 200_000 + b"0\r\n\r\n")
+    request = next(get_parser(Config(), arrival, ("127.0.0.1", 1)))
+    begun = time.process_time()
+    assert request.body.read() == b"a" * 200_000
+    assert time.process_time() - begun < 10
 
 
 def test_a_client_that_ends_early_cuts_its_request() -> None:
@@ -141,7 +184,7 @@ def test_an_expectation_is_met_before_the_body(version: bytes, body: bytes, *, w
     assert arrival.expects_continue == waits
     if not body:
         assert arrival.add(b"Hello")
-    assert (b"expect" not in arrival.recv(1)) == waits
+    assert (b"expect" not in arrival.recv(ALL)) == waits
 
 
 def test_a_farewell_ends_when_the_client_hangs_up() -> None:

@@ -66,5 +66,7 @@ def test_a_parser_reads_from_whatever_receives() -> None:
     unreader = SocketUnreader(Source())
     assert unreader.read(1) == b"x"
     assert unreader.take_buffered() == b"x" * 99_999
+    unreader.unread(b"y")
+    assert unreader.buf.getvalue() == b"y"
     assert "finish_body" in vars(Parser)
     assert list(inspect.signature(get_parser).parameters)[:3] == ["cfg", "source", "source_addr"]
