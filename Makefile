@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run send curls test chaos audit check format lint types contracts lock clean
+.PHONY: help install run send curls test chaos attack audit check format lint types contracts lock clean
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: $(INSTALLED)  ## run all tests, against real processes where a process is 
 
 chaos: $(INSTALLED)  ## break the chat service, the store and the workers, and see what callers are told (15 min)
 	$(BIN)/python -m tests.system.faults.chaos $(CHAOS)
+
+attack: $(INSTALLED)  ## send what is hostile to a real service, and see that nothing of it passes (5 min)
+	$(BIN)/python -m tests.system.attacks.siege $(ATTACK)
 
 audit: $(INSTALLED)  ## look the pins up among the known vulnerabilities; fails where it cannot
 	@$(BIN)/pip-audit -r requirements.txt --disable-pip --require-hashes -f json --progress-spinner off | $(BIN)/python -m tests.conventions.audit

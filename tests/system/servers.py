@@ -40,6 +40,8 @@ def gunicorn(*options: str) -> Kind:
 
 
 OURS = gunicorn()
+# The application is made before the fork.
+PRELOADED = gunicorn("--preload")
 PLAIN = Kind(
     "gunicorn without configuration",
     lambda port: (f"{BIN}/gunicorn", "--bind", f"127.0.0.1:{port}", "wsgi:app"),

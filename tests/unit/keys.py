@@ -71,11 +71,12 @@ def segment(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def jws(payload: object, header: object, *, secret: str = SECRET) -> str:
+def jws(payload: object, header: object, *, secret: str | bytes = SECRET) -> str:
     """A well-signed compact JWS (HS256) of these documents; bytes stand as they are."""
     documents = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, payload)]
     signed = ".".join(segment(document) for document in documents)
-    return f"{signed}.{segment(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))}"
+    key = secret if isinstance(secret, bytes) else secret.encode()
+    return f"{signed}.{segment(hmac.digest(key, signed.encode(), hashlib.sha256))}"
 
 
 def verifier(

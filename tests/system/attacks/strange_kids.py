@@ -1,0 +1,138 @@
+"""Tokens of keys that nobody knows, while the key server is of no use: who has a good one sends."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import cycle
+from threading import Event
+from time import monotonic
+
+from tests.system.attacks.ground import Lane, in_lanes, serve, watched
+from tests.system.attacks.oracles import no_entry
+from tests.system.clients import ask, sending, together
+from tests.system.faults.stage import Report, Stage
+from tests.system.processes import await_until
+from tests.system.servers import READY, Server
+from tests.unit.key_servers import Behaviour, KeyServer, answers, forged, publishes, signed
+from tests.unit.upstream.peers import Caller
+
+PAUSE_SECONDS = 30.0
+# At the 99th percentile, beyond what a send takes while the key server is well.
+SLOWER_SECONDS = 0.05
+_WORKERS = 2
+_LANES = 4
+
+
+def _troubles(stage: Stage) -> Iterator[Behaviour]:
+    """What the key server does to one fetch after the other."""
+    troubles: list[Behaviour] = [
+        Caller.wait,
+        Caller.reset,
+        answers(500),
+        answers(302, b"", f"Location: http://127.0.0.1:{stage.trap.port}/"),
+        answers(200, b"\0\xff" * 1000),
+        answers(200, b'{"keys": []}'),
+        answers(200, b'{"keys": [' + b" " * 400_000),
+    ]
+    stage.random.shuffle(troubles)
+    return cycle(troubles)
+
+
+@watched
+def strange_kids(stage: Stage, count: int, seconds: float, *, slack: float = 0.0) -> Report:
+    """So many strange kids, and a tenth as many good sends, spread over so many seconds.
+
+    The good sends may be 50 ms and `slack` seconds slower than while the key server is well.
+    """
+    fetched: list[float] = []
+    troubles = _troubles(stage)
+
+    def trouble(caller: Caller) -> None:
+        fetched.append(monotonic())
+        next(troubles)(caller)
+
+    with KeyServer(publishes("RSA")) as keys:
+        server = serve(
+            stage,
+            {
+                "JWT_SECRET": "",
+                "JWT_ALGORITHMS": "RS256",
+                "JWT_JWKS_URL": keys.url,
+                "WEB_CONCURRENCY": f"{_WORKERS}",
+            },
+        )
+        _let_all_fetch(server)
+        usual = _besiege(server.port, ["RSA"] * (count // 4), seconds / 4)
+        keys.behaviour = trouble
+        siege = _besiege(server.port, [f"strange-{number}" for number in range(count)], seconds)
+    report = Report(f"{count} strange kids in {seconds:.0f} s, and a key server of no use")
+    report.figures["good sends"] = len(siege.took)
+    report.figures["median, 99 %, slowest (ms)"] = siege.figures()
+    report.figures["the same while the key server is well"] = usual.figures()
+    report.figures["fetches"] = len(fetched)
+    report.violations = [*usual.wrong, *siege.wrong, *["a redirect was followed" for _ in stage.trapped]]
+    late = siege.percentile(0.99) - usual.percentile(0.99)
+    report.violations += [f"{1000 * late:.0f} ms slower"] * (late > SLOWER_SECONDS + slack)
+    gaps = [later - earlier for earlier, later in zip(fetched, fetched[_WORKERS:], strict=False)]
+    # Fetches are counted when they arrive, which may be a moment after they were begun.
+    report.violations += [f"fetched again after {gap:.1f} s" for gap in gaps if gap < PAUSE_SECONDS - 1]
+    return report
+
+
+def _let_all_fetch(server: Server) -> None:
+    """A worker begins with the first request that it gets."""
+
+    def have() -> bool:
+        ask(server.port, READY)
+        return len(server.events("keys loaded")) == _WORKERS
+
+    await_until(have, lambda: server.log)
+
+
+class _Siege:
+    """What came of it: seconds that the good sends took, and what was wrong."""
+
+    def __init__(self, took: Sequence[float], wrong: list[str]) -> None:
+        self.took = sorted(took)
+        self.wrong = wrong
+
+    def percentile(self, share: float) -> float:
+        return self.took[int(len(self.took) * share)]
+
+    def figures(self) -> list[float]:
+        return [round(1000 * took, 1) for took in (self.percentile(0.5), self.percentile(0.99), self.took[-1])]
+
+
+def _besiege(port: int, kids: Sequence[str], seconds: float) -> _Siege:
+    good = [signed("RSA", "RS256")] * (len(kids) // 10)
+    took: list[float] = []
+
+    def present(text: str) -> bytes:
+        return sending(headers={"Authorization": f"Bearer {text}"}).to_bytes()
+
+    def send(lane: Lane, text: str) -> list[str]:
+        answer = lane.exchange(present(text))
+        took.append(answer.seconds)
+        return [f"{answer.status} to a good token"] * (answer.status != 200)
+
+    def knock(lane: Lane, kid: str) -> list[str]:
+        return list(no_entry(lane.exchange(present(forged(kid))), presented=True))
+
+    sides: list[Callable[[], list[str]]] = [
+        partial(in_lanes, port, good, _paced(send, len(good), seconds), _LANES),
+        partial(in_lanes, port, kids, _paced(knock, len(kids), seconds), _LANES),
+    ]
+    return _Siege(took, [wrong for found in together(sides) for wrong in found])
+
+
+def _paced(
+    attack: Callable[[Lane, str], list[str]], count: int, seconds: float
+) -> Callable[[Lane, str], list[str]]:
+    """The same, so slowly that all of them take so many seconds."""
+
+    def slowly(lane: Lane, item: str) -> list[str]:
+        begun = monotonic()
+        wrong = attack(lane, item)
+        Event().wait(max(0.0, begun + _LANES * seconds / count - monotonic()))
+        return wrong
+
+    return slowly
