@@ -1,37 +1,42 @@
-"""`python -m config`: the settings as the table that docs/settings.md holds."""
+"""`python -m config check`: the settings as they are. `docs` and `env` print what is made from their table."""
 
+import argparse
+import os
 import sys
-from collections.abc import Iterator
-from dataclasses import fields
 
-from config.settings import Settings
+from app import create_app
+from config import documents, report
+from config.settings import SettingsError, load, read
 
-_HEAD = """\
-# Settings
-
-Read from the environment at start. An empty variable counts as not set. A wrong one stops the start with one
-message that names all that is wrong, without a value. Every secret can be given as NAME_FILE, the path of a file.
-
-| name | default | |
-|---|---|---|"""
-# This default is read from the machine, so it is not the same everywhere.
-_SHOWN = {"WEB_CONCURRENCY": "cores"}
-_KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
+_DOCUMENTS = {"docs": documents.page, "env": documents.example}
 
 
-def lines() -> Iterator[str]:
-    """The document, line by line."""
-    yield _HEAD
-    for row in fields(Settings):
-        name, column = row.name.upper(), row.metadata
-        default = "required" if column["default"] is ... else "none"
-        if column["default"] not in {..., None}:
-            default = f"`{_SHOWN.get(name, column['default'])}`"
-        if name in _KEYS:
-            default = "one of three is required"
-        shown = f"{name}_FILE" if column["from_file"] and not column["secret"] else name
-        yield f"| `{shown}` | {default} | {column['help']}{' (secret)' if column['secret'] else ''} |"
+def main() -> int:
+    """0, or 1 where the service could not start with the settings in the environment."""
+    parser = argparse.ArgumentParser(prog="python -m config", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=["check", *_DOCUMENTS], default="docs")
+    what = parser.parse_args().what
+    if what in _DOCUMENTS:
+        _say(*_DOCUMENTS[what]())
+        return 0
+    return _check()
+
+
+def _check() -> int:
+    _say(*report.rows(read(os.environ)), *report.strangers(os.environ))
+    try:
+        # What only the application can tell of them; it connects to nothing.
+        create_app(load(os.environ))
+    except SettingsError as error:
+        _say(str(error))
+        return 1
+    _say("The service can start with these settings.")
+    return 0
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(f"{line}\n" for line in lines())
+    sys.exit(main())

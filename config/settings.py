@@ -6,15 +6,11 @@ the public keys, can be given as NAME_FILE, the path of a file that holds the va
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
-from pathlib import Path
-from typing import Any, cast
-
-from environs import Env, EnvError, EnvValidationError
-from environs.types import ErrorMapping
-from marshmallow import ValidationError
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from config import checks
+from config.reading import Reading
 
 
 class SettingsError(Exception):
@@ -117,18 +113,18 @@ class Settings:
         return tuple(key for key in keys if key)
 
 
-class _Reader(Env):
-    """environs on a mapping of our own, so that a test's settings are a dict."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        super().__init__(eager=False)
-        self._given = values
-        self.add_parser("words", lambda text: tuple(text.replace(",", " ").split()))
-        self.add_parser("base_url", lambda text: text.rstrip("/"))
-        self.add_parser("upper", str.upper)
-
-    def _get_value(self, env_key: str, default: object) -> object:
-        return self._given.get(env_key, default)
+def read(environ: Mapping[str, str]) -> Reading:
+    """What these variables say of every setting, whether or not the service could start so."""
+    reading = Reading(fields(Settings), environ)
+    for name, sentence in checks.keys(reading.values):
+        reading.tell(name, sentence)
+    memory = (reading.values["store_url"] or "").startswith("memory:")
+    if memory and (reading.values["web_concurrency"] or 1) > 1:
+        reading.tell(
+            "STORE_URL",
+            "memory:// counts in one process only: set WEB_CONCURRENCY=1, or share a file with sqlite:///path.",
+        )
+    return reading
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -136,75 +132,8 @@ def load(environ: Mapping[str, str]) -> Settings:
 
     Raises SettingsError that names every wrong variable at once.
     """
-    problems: dict[str, list[str]] = {}
-    reader = _Reader(_with_files(environ, problems))
-    values = {row.name: _read(reader, row, problems) for row in fields(Settings)}
-    _merge(problems, reader)
-    _check_together(values, problems)
-    if problems:
-        raise SettingsError(_sentence(problems))
-    return Settings(**values)
-
-
-def _with_files(environ: Mapping[str, str], problems: dict[str, list[str]]) -> dict[str, str]:
-    """The variables, those given as NAME_FILE included under NAME; a file's last line break is not part of it."""
-    given = {name: value for name, value in environ.items() if value}
-    for row in fields(Settings):
-        name = row.name.upper()
-        if not given.get(name, "").isprintable() and _undecodable(given[name]):
-            problems.setdefault(name, []).append("Not text in UTF-8.")
-            del given[name]
-        path = given.get(f"{name}_FILE")
-        if not (row.metadata["from_file"] and path):
-            continue
-        if name in given:
-            problems.setdefault(name, []).append(f"Set {name} or {name}_FILE, not both.")
-        try:
-            given[name] = Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-        except (OSError, ValueError):
-            problems.setdefault(f"{name}_FILE", []).append("Not a readable text file.")
-    return given
-
-
-def _undecodable(value: str) -> bool:
-    """Whether the variable had bytes that are not UTF-8; Python keeps those as lone surrogates (PEP 383)."""
-    return any("\ud800" <= char <= "\udfff" for char in value)
-
-
-def _read(reader: _Reader, row: "Field[Any]", problems: dict[str, list[str]]) -> Any:  # noqa: ANN401 - of the row's type
-    name, column = row.name.upper(), row.metadata
-    value = getattr(reader, column["parser"])(name, default=column["default"])
-    if value is None or value is ... or not column["validate"]:
-        return value
-    try:
-        column["validate"](value)
-    except (ValidationError, EnvError, ValueError) as error:
-        problems.setdefault(name, []).append(str(error.args[0]))
-        return None
-    return value
-
-
-def _merge(problems: dict[str, list[str]], reader: _Reader) -> None:
-    try:
-        reader.seal()
-    except EnvValidationError as error:
-        for name, sentences in cast("ErrorMapping", error.error_messages).items():
-            problems.setdefault(name, []).extend(sentences)
-
-
-def _check_together(values: Mapping[str, Any], problems: dict[str, list[str]]) -> None:
-    """Checks that look at several settings; a setting that is already wrong is not named again."""
-    for name, sentence in checks.keys(values):
-        if not any(known in problems for known in (*name.split(" "), f"{name}_FILE")):
-            problems.setdefault(name, []).append(sentence)
-    if (values["store_url"] or "").startswith("memory:") and (values["web_concurrency"] or 1) > 1:
-        problems.setdefault("STORE_URL", []).append(
-            "memory:// counts in one process only: set WEB_CONCURRENCY=1, or share a file with sqlite:///path."
-        )
-
-
-def _sentence(problems: Mapping[str, list[str]]) -> str:
-    table = [row.name.upper() for row in fields(Settings)]
-    order = sorted(problems, key=lambda name: table.index(name.split(" ")[0].removesuffix("_FILE")))
-    rows = [f"  {name}: {' '.join(dict.fromkeys(problems[name]))}" for name in order]
-    return "\n".join(["The service cannot start; these settings are wrong:", *rows])
+    reading = read(environ)
+    if reading.problems:
+        rows = [f"  {name}: {' '.join(sentences)}" for name, sentences in reading.problems.items()]
+        raise SettingsError("\n".join(["The service cannot start; these settings are wrong:", *rows]))
+    return Settings(**reading.values)

@@ -6,14 +6,16 @@ import pytest
 
 from app import errors
 from app.errors import ServiceError, every_error
-from config.__main__ import lines
+from config import documents
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 
 
 def test_the_table_of_settings_is_fresh() -> None:
-    """docs/settings.md is what `python -m config` prints."""
-    assert "".join(f"{line}\n" for line in lines()) == (DOCS / "settings.md").read_text()
+    """docs/settings.md is what `python -m config docs` prints, .env.example what `python -m config env` does."""
+    assert "".join(f"{line}\n" for line in documents.page()) == (DOCS / "settings.md").read_text()
+    assert "".join(f"{line}\n" for line in documents.example()) == (ROOT / ".env.example").read_text()
 
 
 @pytest.mark.parametrize("error", every_error())

@@ -1,0 +1,57 @@
+"""What is made from the table of settings: docs/settings.md and .env.example."""
+
+from collections.abc import Iterator
+from dataclasses import Field, fields
+from typing import Any
+
+from config.settings import Settings
+
+_PAGE = """\
+# Settings
+
+Read from the environment at start. An empty variable counts as not set. A wrong one stops the start with one
+message that names all that is wrong, without a value. Every secret can be given as NAME_FILE, the path of a file.
+`python -m config check` prints each setting, where it comes from and what is wrong with it.
+
+| name | default | |
+|---|---|---|"""
+_EXAMPLE = """\
+# Settings of the service, for `set -a; . ./.env` and for systemd's EnvironmentFile. Fill in what has no `#`.
+# Every secret can be given as NAME_FILE, the path of a file. docs/settings.md has the same as a table."""
+# This default is read from the machine, so it is not the same everywhere.
+_SHOWN = {"WEB_CONCURRENCY": "cores"}
+_KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
+
+
+def page() -> Iterator[str]:
+    """The table for people, in Markdown, line by line."""
+    yield _PAGE
+    for row in fields(Settings):
+        name, column = row.name.upper(), row.metadata
+        default = "required" if column["default"] is ... else "none"
+        if column["default"] not in {..., None}:
+            default = f"`{_SHOWN.get(name, column['default'])}`"
+        if name in _KEYS:
+            default = "one of three is required"
+        yield f"| `{_variable(row)}` | {default} | {column['help']}{' (secret)' if column['secret'] else ''} |"
+
+
+def example() -> Iterator[str]:
+    """The table as variables for a shell, line by line: what is required is empty, the rest is a comment."""
+    yield _EXAMPLE
+    for row in fields(Settings):
+        name, default = row.name.upper(), row.metadata["default"]
+        one_of = " (one of three is required)" if name in _KEYS else ""
+        value = "" if default in {..., None} or name in _SHOWN else _quoted(str(default))
+        yield f"\n# {row.metadata['help']}{one_of}"
+        yield f"{'' if default is ... else '# '}{_variable(row)}={value}"
+
+
+def _variable(row: "Field[Any]") -> str:
+    """The name under which it is usually given: a public key comes as a file."""
+    name, column = row.name.upper(), row.metadata
+    return f"{name}_FILE" if column["from_file"] and not column["secret"] else name
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text else text

@@ -1,0 +1,101 @@
+"""Settings out of the environment: where each comes from, what it is, and what is wrong with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import Field
+from pathlib import Path
+from typing import Any, cast
+
+from environs import Env, EnvError, EnvValidationError
+from environs.types import ErrorMapping
+from marshmallow import ValidationError
+
+ENVIRONMENT, DEFAULT = "environment", "default"
+
+_FILE = "_FILE"
+
+
+class Reading:
+    """A table of settings, read from variables; an empty variable counts as not set.
+
+    `values` has the parsed value of each field, of a wrong one just any; `sources` has NAME_FILE and its path,
+    ENVIRONMENT or DEFAULT; `problems` the sentences on each wrong variable, which hold no value.
+    """
+
+    def __init__(self, rows: "Sequence[Field[Any]]", environ: Mapping[str, str]) -> None:
+        self._rows = rows
+        self._problems: dict[str, list[str]] = {}
+        self.sources: dict[str, str] = {}
+        reader = _Reader({name: text for row in rows for name, text in self._given(row, environ)})
+        self.values = {row.name: self._value(reader, row) for row in rows}
+        try:
+            reader.seal()
+        except EnvValidationError as error:
+            for name, sentences in cast("ErrorMapping", error.error_messages).items():
+                self._wrong(name, *sentences)
+
+    @property
+    def problems(self) -> dict[str, list[str]]:
+        """What is wrong, by variable, or by several of them and their conjunction."""
+        table = [row.name.upper() for row in self._rows]
+        order = sorted(self._problems, key=lambda name: table.index(name.split(" ")[0].removesuffix(_FILE)))
+        return {name: list(dict.fromkeys(self._problems[name])) for name in order}
+
+    def tell(self, name: str, sentence: str) -> None:
+        """Add what is wrong between settings, unless one of those named is wrong already."""
+        if not any(known in self._problems for known in (*name.split(" "), f"{name}{_FILE}")):
+            self._problems[name] = [sentence]
+
+    def _given(self, row: "Field[Any]", environ: Mapping[str, str]) -> list[tuple[str, str]]:
+        """The variable and its text, or the text of the file that NAME_FILE names; nothing where it is not set."""
+        name = row.name.upper()
+        text, path = environ.get(name, ""), environ.get(f"{name}{_FILE}", "")
+        self.sources[row.name] = ENVIRONMENT if text else DEFAULT
+        given = [(name, text)] if text and self._is_text(name, text) else []
+        if not (row.metadata["from_file"] and path):
+            return given
+        if text:
+            self._wrong(name, f"Set {name} or {name}{_FILE}, not both.")
+        self.sources[row.name] = f"{name}{_FILE}={path}"
+        try:
+            # Editors end a file with a line break; it is not part of the value.
+            content = Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        except (OSError, ValueError):
+            self._wrong(f"{name}{_FILE}", "Not a readable text file.")
+            return given
+        return [(name, content)]
+
+    def _is_text(self, name: str, text: str) -> bool:
+        """Whether it was UTF-8; Python keeps other bytes as lone surrogates (PEP 383)."""
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            self._wrong(name, "Not text in UTF-8.")
+            return False
+        return True
+
+    def _value(self, reader: "_Reader", row: "Field[Any]") -> Any:  # noqa: ANN401 - of the row's type
+        name, column = row.name.upper(), row.metadata
+        value = getattr(reader, column["parser"])(name, default=column["default"])
+        if value is None or value is ... or not column["validate"]:
+            return value
+        try:
+            column["validate"](value)
+        except (ValidationError, EnvError, ValueError) as error:
+            self._wrong(name, str(error.args[0]))
+            return None
+        return value
+
+    def _wrong(self, name: str, *sentences: str) -> None:
+        self._problems.setdefault(name, []).extend(sentences)
+
+
+class _Reader(Env):
+    """environs on a mapping of our own, so that a test's settings are a dict."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(eager=False)
+        self._given = values
+        self.add_parser("words", lambda text: tuple(text.replace(",", " ").split()))
+        self.add_parser("base_url", lambda text: text.rstrip("/"))
+        self.add_parser("upper", str.upper)
+
+    def _get_value(self, env_key: str, default: object) -> object:
+        return self._given.get(env_key, default)

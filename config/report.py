@@ -1,0 +1,50 @@
+"""What `python -m config check` tells: every setting, where it comes from, and what is wrong."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, fields
+from difflib import get_close_matches
+from typing import Any
+
+from config.reading import DEFAULT, Reading
+from config.settings import Settings
+
+_MASK = "********"
+# Scheme and place of a store; what stands between them may be a password.
+_URL = re.compile(r"([a-z+]+://)([^@?#]*@)?([A-Za-z0-9._,:/\[\]-]+)")
+
+
+def rows(reading: Reading) -> Iterator[str]:
+    """Name, value and source of each setting, a line each; of secrets only that they are set.
+
+    The value of a wrong setting is not shown: it may be a secret in the wrong place.
+    """
+    wrong = {word.removesuffix("_FILE").lower() for name in reading.problems for word in name.split(" ")}
+    for row in fields(Settings):
+        value, source = _shown(row, reading.values[row.name]), reading.sources[row.name]
+        if row.name in wrong:
+            value = "not set" if source == DEFAULT else "wrong"
+        yield f"{row.name.upper():25} {value:45} {source}"
+
+
+def strangers(environ: Mapping[str, str]) -> Iterator[str]:
+    """A sentence on each variable that looks like a setting and is none; it may be another program's."""
+    columns = {row.name.upper(): row.metadata for row in fields(Settings)}
+    known = [*columns, *(f"{name}_FILE" for name in columns if columns[name]["from_file"])]
+    for name in sorted(environ.keys() - set(known)):
+        for near in get_close_matches(name, known, n=1, cutoff=0.8):
+            yield f"{name} is no setting and was not read. {near} is one."
+
+
+def _shown(row: "Field[Any]", value: Any) -> str:  # noqa: ANN401 - of the setting's own type
+    if value in {None, "", ...}:
+        return "not set"
+    if row.metadata["secret"]:
+        found = _URL.fullmatch(value)
+        return f"{found[1]}{_MASK + '@' if found[2] else ''}{found[3]}" if found else _MASK
+    if isinstance(value, tuple):
+        return " ".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    first, *rest = str(value).splitlines()
+    return f"{first} …" if rest else first
