@@ -6,11 +6,13 @@ code that is on disk then.
 
 import os
 import sys
+from functools import partial
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from config.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD
 from config.logs import dictionary
+from config.renewal import renew
 from config.settings import SettingsError, load
 from config.worker import DeadlineWorker
 
@@ -50,6 +52,11 @@ def on_starting(server: Arbiter) -> None:
         sys.stderr.write("STORE_URL: memory:// counts in one process only, and there are several workers.\n")
         raise SystemExit(1)
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
+
+
+def when_ready(server: Arbiter) -> None:
+    """Let SIGHUP leave everything as it is where new workers could not start."""
+    server.handle_hup = partial(renew, server)
 
 
 def post_fork(_: Arbiter, worker: DeadlineWorker) -> None:

@@ -156,6 +156,12 @@ class Server:
         """Send a signal to the process that was started, and to it alone."""
         self.process.send_signal(number)
 
+    def renew(self) -> None:
+        """SIGHUP, and wait until other workers have taken over from all that run now."""
+        old, count = set(self.pids()), int(self._environ["WEB_CONCURRENCY"])
+        self.signal(signal.SIGHUP)
+        await_until(lambda: not old & set(self.pids()) and self._accepts(count), lambda: f"as before:\n{self.log}")
+
     def wait(self, seconds: float = PATIENCE) -> int:
         """Its exit code; fails when it has none within `seconds`."""
         try:
@@ -186,6 +192,9 @@ class Server:
         return self.process.poll() is not None
 
     def _is_ready(self, workers: int) -> bool:
-        if self._kind.epoll and sum(accepts(pid, self.port) for pid in self.pids()) != workers:
+        if self._kind.epoll and not self._accepts(workers):
             return False
         return not self.is_free() and ask(self.port, READY).status == 200
+
+    def _accepts(self, workers: int) -> bool:
+        return sum(accepts(pid, self.port) for pid in self.pids()) == workers

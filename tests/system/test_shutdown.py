@@ -48,12 +48,6 @@ def trickle(port: int, name: str, ended: threading.Event) -> list[Answer]:
     return answers
 
 
-def has_new_workers(server: Server, old: set[int]) -> bool:
-    """Whether two other workers accept, and none of the old ones runs."""
-    pids = server.pids()
-    return not old & set(pids) and sum(accepts(pid, server.port) for pid in pids) == 2
-
-
 def test_sighup_fails_no_request(serve: Serve, services: Services) -> None:
     """Four callers go on sending while all workers are replaced, twice: every answer is 200."""
     server, ended = serve(), threading.Event()
@@ -62,9 +56,7 @@ def test_sighup_fails_no_request(serve: Serve, services: Services) -> None:
             under_way = [callers.submit(trickle, server.port, str(n), ended) for n in range(4)]
             for _ in range(2):
                 services.ledger.await_entries(len(services.ledger.entries) + 40)
-                old = set(server.pids())
-                server.signal(signal.SIGHUP)
-                await_until(partial(has_new_workers, server, old), lambda: f"not replaced:\n{server.log}")
+                server.renew()
             services.ledger.await_entries(len(services.ledger.entries) + 40)
         finally:
             ended.set()

@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from operator import attrgetter
 from time import monotonic
 
@@ -15,7 +14,6 @@ from tests.system.faults.keys import OVER
 from tests.system.faults.loads import in_doubt, once, repeated, under_load
 from tests.system.faults.oracles import judged
 from tests.system.faults.stage import LEASE_SECONDS, Attempt, Report, Stage
-from tests.system.processes import accepts, await_until
 from tests.system.servers import Kind, Server, gunicorn
 
 _CALLERS = 12
@@ -66,9 +64,7 @@ def replaced_workers(stage: Stage, times: int) -> Report:
     with under_load(*[once(stage, server.port)] * _CALLERS) as attempts:
         for _ in range(times):
             threading.Event().wait(0.5)
-            old = set(server.pids())
-            server.signal(signal.SIGHUP)
-            await_until(partial(_is_renewed, server, old), lambda: f"not replaced:\n{server.log}")
+            server.renew()
         threading.Event().wait(0.5)
     return _all_sent(f"{times} x SIGHUP", stage, attempts)
 
@@ -100,11 +96,6 @@ def terminated(stage: Stage, sends: int) -> Report:
     code = server.wait()
     report.violations += [f"exit code {code}"] * (code != 0)
     return report
-
-
-def _is_renewed(server: Server, old: set[int]) -> bool:
-    pids = server.pids()
-    return not old & set(pids) and sum(accepts(pid, server.port) for pid in pids) == 2
 
 
 def _all_sent(title: str, stage: Stage, attempts: Sequence[Attempt]) -> Report:

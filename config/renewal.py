@@ -1,0 +1,33 @@
+"""SIGHUP without the risk that gunicorn takes: where a new worker cannot start, it stops for good."""
+
+import subprocess
+import sys
+
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+
+# Loading the application takes a second or two; meanwhile the workers go on, and their master waits.
+_PATIENCE = 20.0
+_BEGINNING = "The service cannot start"
+
+
+def renew(server: Arbiter) -> None:
+    """Let new workers, which read all files again, replace the old ones; or leave those and log why."""
+    reason = _obstacle()
+    if reason:
+        server.log.error("reload refused", extra={"reason": reason})
+        return
+    server.reload()
+
+
+def _obstacle() -> str | None:
+    """What keeps the service from being started now, as it was started; tried out in a process of its own."""
+    command = [sys.executable, *sys.orig_argv[1:], "--check-config"]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603 - our own command line
+    except subprocess.TimeoutExpired:
+        return f"The application is not loaded within {_PATIENCE:.0f} s."
+    if tried.returncode == 0:
+        return None
+    # Whatever else it wrote may hold values.
+    _, beginning, problems = tried.stderr.partition(_BEGINNING)
+    return (beginning + problems).strip() or "The application cannot be loaded: gunicorn --check-config tells why."
