@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,13 @@ from tests.system.standins import Services
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+# What systemd does between fork and exec (sd_listen_fds(3)).
+_ACTIVATE = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 READY = Request("GET", "/health/ready")
 
 
@@ -86,13 +94,24 @@ class Server:
         self._kind = kind
         self._environ = {"BIND": f"127.0.0.1:{self.port}", **inherited(), **environ}
         self._process: subprocess.Popen[bytes] | None = None
+        self._held: socket.socket | None = None
+
+    def hold(self) -> Self:
+        """Listen in its place, as systemd does for a socket unit: while nothing runs, connections wait."""
+        self._held = socket.create_server(("127.0.0.1", self.port), backlog=1024)
+        return self
 
     def launch(self) -> None:
         """Start the process and wait for nothing."""
+        command = self._kind.arguments(self.port)
+        passed = [self._held.fileno()] if self._held else []
+        if passed:
+            command = (sys.executable, "-c", _ACTIVATE, str(passed[0]), *command)
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                self._kind.arguments(self.port),
+                command,
                 cwd=ROOT,
+                pass_fds=passed,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -186,6 +205,8 @@ class Server:
             if self._process is not None:
                 self.stop()
         finally:
+            if self._held is not None:
+                self._held.close()
             self._reserved.__exit__()
 
     def _has_ended(self) -> bool:

@@ -20,8 +20,11 @@ from tests.system.faults.keepalive import keepalive_race
 from tests.system.faults.keys import keyed_sends, storm
 from tests.system.faults.losses import LOSSES, can_mount
 from tests.system.faults.playing import Scene, play, say
+from tests.system.faults.restarts import WAYS as RESTARTS
+from tests.system.faults.restarts import rolling_restarts
 from tests.system.faults.sends import sends
 from tests.system.faults.stores import busy_store, failover_forgets, lost_store
+from tests.system.proxies import program
 
 
 def scenes() -> Iterator[tuple[str, Scene]]:
@@ -35,6 +38,8 @@ def scenes() -> Iterator[tuple[str, Scene]]:
     yield "deploys: SIGHUP", partial(replaced_workers, times=3)
     yield "deploys: max_requests", partial(worn_out_workers, seconds=20)
     yield "deploys: SIGTERM", partial(terminated, sends=24)
+    for restart in RESTARTS:
+        yield f"nginx: {restart}", partial(rolling_restarts, way=restart, times=20, latency=1.0)
     for callers in (4, 8, 16):
         yield f"busy store: {callers}", partial(busy_store, callers=callers, seconds=15)
     for name, make in LOSSES.items():
@@ -57,6 +62,8 @@ def _possible() -> Iterator[tuple[str, Scene]]:
     for name, scene in scenes():
         if name == "loss: disk full" and not can_mount():
             say(f"== {name}: left out, it needs root to mount a small disk")
+        elif name.startswith("nginx") and not program():
+            say(f"== {name}: left out, it needs nginx")
         else:
             yield name, scene
 

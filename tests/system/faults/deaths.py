@@ -66,7 +66,7 @@ def replaced_workers(stage: Stage, times: int) -> Report:
             threading.Event().wait(0.5)
             server.renew()
         threading.Event().wait(0.5)
-    return _all_sent(f"{times} x SIGHUP", stage, attempts)
+    return all_sent(f"{times} x SIGHUP", stage, attempts)
 
 
 def worn_out_workers(stage: Stage, seconds: float) -> Report:
@@ -78,7 +78,7 @@ def worn_out_workers(stage: Stage, seconds: float) -> Report:
         while monotonic() < ends:
             seen |= set(server.pids())
             threading.Event().wait(0.05)
-    report = _all_sent("max_requests 50", stage, attempts)
+    report = all_sent("max_requests 50", stage, attempts)
     report.figures["workers"] = len(seen)
     return report
 
@@ -92,13 +92,13 @@ def terminated(stage: Stage, sends: int) -> Report:
         stage.ledger.await_entries(begun + sends)
         server.signal(signal.SIGTERM)
         attempts = [one.result() for one in under_way]
-    report = _all_sent(f"SIGTERM with {sends} sends under way", stage, attempts)
+    report = all_sent(f"SIGTERM with {sends} sends under way", stage, attempts)
     code = server.wait()
     report.violations += [f"exit code {code}"] * (code != 0)
     return report
 
 
-def _all_sent(title: str, stage: Stage, attempts: Sequence[Attempt]) -> Report:
+def all_sent(title: str, stage: Stage, attempts: Sequence[Attempt]) -> Report:
     report = Report(title)
     report.figures["answers"] = dict(Counter(attempt.code for attempt in attempts).most_common())
     report.violations = judged(attempts, stage.ledger.entries)

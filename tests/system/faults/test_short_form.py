@@ -14,9 +14,12 @@ from tests.system.faults.deaths import (
 from tests.system.faults.keepalive import keepalive_race
 from tests.system.faults.keys import keyed_sends, storm
 from tests.system.faults.losses import LOSSES
+from tests.system.faults.restarts import WAYS as RESTARTS
+from tests.system.faults.restarts import rolling_restarts
 from tests.system.faults.sends import sends
 from tests.system.faults.stage import Report, Stage
 from tests.system.faults.stores import lost_store
+from tests.system.proxies import require
 
 pytestmark = pytest.mark.system
 
@@ -68,6 +71,13 @@ def test_max_requests_fails_no_send(stage: Stage) -> None:
 def test_sigterm_fails_no_send_under_way(stage: Stage) -> None:
     """What the chat service has is answered before the process ends."""
     hold(terminated(stage, sends=16))
+
+
+@pytest.mark.parametrize("way", RESTARTS)
+def test_rolling_restarts_behind_nginx_lose_nothing(stage: Stage, way: str) -> None:
+    """Each of two instances is restarted in the ways that docs/operating tells, while its workers wear out."""
+    require()
+    hold(rolling_restarts(stage, way, times=2, latency=0.3))
 
 
 @pytest.mark.parametrize("name", ["Valkey stopped", "cluster node stopped", "sentinel failover"])
