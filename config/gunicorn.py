@@ -34,6 +34,8 @@ _longest = HEAD_SECONDS + BODY_SECONDS + _settings.account_timeout_seconds + _se
 graceful_timeout = int(_longest) + 5
 keepalive = 5
 control_socket_disable = True
+# Workers show there that they are alive. Memory, where there is some: a disk may be slow, or read-only.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a name that nobody can guess
 # The worker bounds the head as a whole; how long a token may be, the application says.
 limit_request_field_size = LARGEST_HEAD
 # By default a client behind a proxy on this machine could name another path than the proxy has seen (SCRIPT_NAME).
