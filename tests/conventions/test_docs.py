@@ -1,5 +1,6 @@
 """What the documentation says is what the code has."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,24 @@ def test_codes_are_unique() -> None:
     """A code names one failure."""
     codes = [error.code for error in every_error()]
     assert len(set(codes)) == len(codes)
+
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def links(page: Path) -> set[Path]:
+    """The files of the repository that a page links to."""
+    found = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    return {(page.parent / link).resolve() for link in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    """To a file or a folder that is there."""
+    assert [str(link) for link in links(page) if not link.exists()] == []
+
+
+def test_every_operating_page_is_found() -> None:
+    """From the first of them, with what they ship."""
+    folder = DOCS / "operating"
+    assert links(folder / "README.md") >= set(folder.iterdir()) - {folder / "README.md"}

@@ -1,0 +1,64 @@
+"""What docs/operating ships fits what the service does."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER  # type: ignore[import-untyped]
+
+from config.documents import example
+from tests.unit.test_settings import REQUIRED, ROOT, start
+
+SHIPPED = ROOT / "docs" / "operating"
+
+
+def number(pattern: str, text: str) -> float:
+    """The one number that the pattern finds."""
+    (found,) = re.findall(pattern, text, re.MULTILINE)
+    return float(found)
+
+
+@pytest.mark.system
+def test_whoever_waits_for_the_service_waits_long_enough() -> None:
+    """Longer than it takes to stop: systemd before it kills, and nginx before it reports a loss."""
+    told = start(["-m", "gunicorn", "--print-config", "-c", "config/gunicorn.py", "wsgi:app"], REQUIRED).stdout
+    grace = number(r"^graceful_timeout += (\d+)$", told)
+    assert number(r"^TimeoutStopSec=(\d+)$", (SHIPPED / "send-message.service").read_text()) > grace
+    assert number(r"^ *proxy_read_timeout (\d+)s;$", (SHIPPED / "nginx.conf").read_text()) > grace + 20
+
+
+def test_nginx_lets_go_of_connections_before_the_service_does() -> None:
+    """A worker that stops keeps idle ones for a while; a request on one that is being closed would be lost."""
+    assert number(r"^ *keepalive_timeout (\d+)s;$", (SHIPPED / "nginx.conf").read_text()) < STOP_KEEPALIVE_LINGER
+
+
+def test_the_unit_sets_what_is_a_setting() -> None:
+    """Every variable that it gives is read by the service."""
+    known = {line.removeprefix("# ").partition("=")[0] for line in example() if "=" in line}
+    unit = (SHIPPED / "send-message.service").read_text()
+    given = {name.removesuffix("_FILE") for name in re.findall(r"^Environment=(\w+)=", unit, re.MULTILINE)}
+    assert given
+    assert given <= known
+
+
+def test_systemd_reads_the_units(tmp_path: Path) -> None:
+    """It knows every directive, and complains of nothing but the programs that are not in place here."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    for name in ("send-message.socket", "send-message.service"):
+        text = (SHIPPED / name).read_text().replace("/opt/send-message/.venv/bin/python", sys.executable)
+        (tmp_path / name).write_text(text)
+    verified = subprocess.run(
+        [analyze, "verify", "--man=no", str(tmp_path / "send-message.service")],
+        env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
