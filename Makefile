@@ -18,6 +18,7 @@ install: $(INSTALLED)  ## create .venv with all that running and testing need
 
 $(INSTALLED): requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
+	@test ! -L $(VENV) || { echo "$(VENV) is a link, and installing would empty what it leads to: remove the link first."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
@@ -31,7 +32,8 @@ send: $(INSTALLED)  ## send TEXT="…" through the running service and show the 
 curls: $(INSTALLED)  ## print a line of curl for each answer that the API can give
 	@exec $(BIN)/python -m app.sandbox curls
 
-send: export TEXT := $(TEXT)
+# As it was given: make would take a `$` in it for a variable of its own.
+send: override export TEXT := $(value TEXT)
 
 test: $(INSTALLED)  ## run all tests, against real processes where a process is the point
 	$(BIN)/python -m pytest $(PYTEST)
