@@ -14,6 +14,7 @@ from app.errors import (
     every_error,
 )
 from app.web.operations import Operation
+from app.web.reference import published
 from app.web.reference.document import (
     answer_example,
     body_of,
@@ -130,7 +131,9 @@ def _value(name: str, place: str, schema: dict[str, Any], description: str | Non
 
 
 def _curl(operation: Operation, server: str) -> str:
-    path = path_of(operation)
+    path = operation.rule
+    for name in operation.ids:
+        path = path.replace(f"<{name}>", published.IDS.get(name, published.ANOTHER_ID))
     lines = [f"curl -X {operation.method} '{server}{path}'", '-H "Authorization: Bearer $TOKEN"']
     if body := body_of(operation):
         example = json.dumps(example_of(body), ensure_ascii=False)
