@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICE = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app")
 READY_SECONDS = 30
 # A little more than the service gives the requests that it holds.
-STOP_SECONDS = 16
+STOP_SECONDS = 31
 PR_SET_PDEATHSIG = 1
 # What the developer has set for this or another service has no business here.
 FOREIGN = (*(setting.name.upper() for setting in fields(Settings)), "GUNICORN_", "FLASK_")
