@@ -38,7 +38,7 @@ DEFAULTS = {
     "store_url": "sqlite:///var/state.sqlite3",
     "max_body_bytes": 65536,
     "bind": "0.0.0.0:8000",
-    "web_concurrency": len(os.sched_getaffinity(0)),
+    "web_concurrency": os.cpu_count(),
     "threads": 32,
     "metrics_bind": "127.0.0.1:9091",
     "trusted_proxies": 0,
