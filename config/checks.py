@@ -1,7 +1,6 @@
 """What a setting must be. Each check returns, or raises ValueError with a sentence that shows no value."""
 
 import logging
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -72,13 +71,13 @@ def rate_limit(value: str) -> None:
 
 def seconds(value: float) -> None:
     """A time that can be waited for."""
-    if not (math.isfinite(value) and 0 < value <= 600):  # noqa: PLR2004 - ten minutes
+    if not 0 < value <= 600:  # noqa: PLR2004 - ten minutes
         raise ValueError("Seconds, more than 0 and at most 600.")
 
 
 def not_negative(value: float) -> None:
     """Zero or more."""
-    if not (math.isfinite(value) and value >= 0):
+    if value < 0:
         raise ValueError("Must be 0 or more.")
 
 
