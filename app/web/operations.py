@@ -86,9 +86,10 @@ def _is_in_order(decorators: tuple[str, ...]) -> bool:
 
 def _is_limit(text: str) -> bool:
     try:
-        return len(parse_many(text)) == 1
+        limits = parse_many(text)
     except ValueError:
         return False
+    return len(limits) == 1 and limits[0].amount >= 1
 
 
 # What is wrong with a guarded operation, and what to do about it.

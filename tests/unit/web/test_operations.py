@@ -104,6 +104,7 @@ def test_what_is_public_is_left_alone(method: str) -> None:
         ("/a/<company_id>/<name>", "GET", [GUARD, GIVES], "parts of a path are ids: let their names"),
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="often"), GIVES], "its limit is not one"),
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="1/s;2/h"), GIVES], "its limit is not one"),
+        ("/a/<company_id>", "GET", [company_scoped(role="a", limit="0/s"), GIVES], "its limit is not one"),
         ("/a/<company_id>", "POST", [takes(Name), GUARD, GIVES], "write its decorators in this order"),
         ("/a/<company_id>", "POST", [GUARD, sends, takes(Name), GIVES], "write its decorators in this order"),
         ("/a/<company_id>", "POST", [GUARD, takes(Name), GIVES, sends], "write its decorators in this order"),
