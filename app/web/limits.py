@@ -16,7 +16,7 @@ from limits.util import WindowStats
 from app.errors import RateLimitExceededError
 from app.stores import Store
 from app.web.declarations import declaration_of
-from app.web.state import state
+from app.web.state import state, verified_user
 
 _STRATEGY = "one-call"
 
@@ -90,10 +90,7 @@ class Limits:
 
 
 def _payer() -> str:
-    user = state().user
-    if user is None:
-        raise LookupError("Nobody is charged before they are known.")
-    return user.digest
+    return verified_user().digest
 
 
 def _passed() -> None:

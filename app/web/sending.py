@@ -13,7 +13,7 @@ from app.idempotency import Attempt
 from app.principals import Account
 from app.web.declarations import declare
 from app.web.services import services
-from app.web.state import state
+from app.web.state import state, verified_user
 
 # The draft of the IETF has the key in double quotes, most clients send it bare.
 _KEY = re.compile(r'("?)([A-Za-z0-9._:-]{1,255})\1')
@@ -47,9 +47,8 @@ def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
     key = _KEY.fullmatch(given)
     if key is None:
         raise IdempotencyKeyInvalidError
-    user = state().user
-    issuer, user_id = (user.issuer, user.id) if user else ("", "")
-    scope = [issuer, user_id, account.company_id, request.endpoint or "", key[2]]
+    user = verified_user()
+    scope = [user.issuer, user.id, account.company_id, request.endpoint or "", key[2]]
     return services().idempotency.claim(scope, [account.company_id, arguments])
 
 

@@ -48,6 +48,14 @@ def state() -> RequestState:
     return known
 
 
+def verified_user() -> User:
+    """The user of the current request; raises LookupError before they are known."""
+    user = state().user
+    if user is None:
+        raise LookupError("The guard has not verified anybody.")
+    return user
+
+
 def _correlation() -> Correlation:
     """The caller's request id and trace if they are well-formed, else new ones; the trace gets a span of ours."""
     given = request.headers.get("X-Request-ID", "")
