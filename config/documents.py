@@ -30,7 +30,7 @@ def page() -> Iterator[str]:
         name, column = row.name.upper(), row.metadata
         default = "required" if column["default"] is ... else "none"
         if column["default"] not in {..., None}:
-            default = f"`{_SHOWN.get(name, column['default'])}`"
+            default = f"`{_SHOWN.get(name) or _text(column['default'])}`"
         if name in _KEYS:
             default = "one of three is required"
         yield f"| `{_variable(row)}` | {default} | {column['help']}{' (secret)' if column['secret'] else ''} |"
@@ -42,7 +42,7 @@ def example() -> Iterator[str]:
     for row in fields(Settings):
         name, default = row.name.upper(), row.metadata["default"]
         one_of = " (one of three is required)" if name in _KEYS else ""
-        value = "" if default in {..., None} or name in _SHOWN else _quoted(str(default))
+        value = "" if default in {..., None} or name in _SHOWN else _quoted(_text(default))
         yield f"\n# {row.metadata['help']}{one_of}"
         yield f"{'' if default is ... else '# '}{_variable(row)}={value}"
 
@@ -51,6 +51,10 @@ def _variable(row: "Field[Any]") -> str:
     """The name under which it is usually given: a public key comes as a file."""
     name, column = row.name.upper(), row.metadata
     return f"{name}_FILE" if column["from_file"] and not column["secret"] else name
+
+
+def _text(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _quoted(text: str) -> str:
