@@ -13,6 +13,8 @@ from app.sandbox.rehearsals import MISBEHAVIOURS, REHEARSALS
 
 # Longer than a pause between messages may be: a write is how a stream notices that its reader has gone.
 PULSE_SECONDS = 15
+# What SQLite can compare a number with.
+_LAST = 2**63 - 1
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
@@ -51,7 +53,7 @@ def stream() -> Response:
 
     A reader that comes back names the last one it had (HTML Living Standard, section 9.2: Server-sent events).
     """
-    last = request.headers.get("Last-Event-ID", 0, type=int)
+    last = min(request.headers.get("Last-Event-ID", 0, type=int), _LAST)
     return Response(events(current_app.extensions["messages"], last), mimetype="text/event-stream")
 
 

@@ -64,6 +64,13 @@ def test_a_reader_that_comes_back_gets_what_it_missed(messages: Messages, client
         assert told(event.decode())["body"] == "two"
 
 
+def test_a_reader_may_name_any_event(client: FlaskClient) -> None:
+    """Also one whose number no store can hold."""
+    with client.get("/messages", headers={"Last-Event-ID": "9" * 30}) as answer:
+        assert answer.status_code == 200
+        assert next(iter(answer.response)) == LIVE.encode()
+
+
 def test_a_waiting_reader_feels_a_pulse(messages: Messages) -> None:
     """A comment that no page sees: writing it is how the stream notices that its reader has gone."""
     assert list(islice(events(messages, 0, pulse=0), 2)) == [LIVE, ":\n\n"]
