@@ -10,6 +10,7 @@ from app.accounts import Accounts
 from app.chat.client import Client, Line
 from app.idempotency import Idempotency
 from app.tokens.verifier import TokenVerifier
+from app.upstream.slots import Slots
 from app.web.limits import Limits
 from app.web.state import state
 
@@ -28,6 +29,7 @@ class Services:
     chat: Line
     idempotency: Idempotency
     largest_body: int
+    readers: Slots
 
 
 def install(extensions: dict[str, Any], services: Services) -> None:

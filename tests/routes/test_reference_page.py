@@ -37,6 +37,20 @@ def test_the_page_has_all_that_it_loads(client: FlaskClient) -> None:
             assert (again.status_code, again.data) == (304, b"")
 
 
+def test_few_files_are_on_their_way_at_once(environ: dict[str, str]) -> None:
+    """Of 32 threads 4 may be held up by those who do not read; when one of them has gone, the next may come."""
+    client = create_app(load(environ | {"THREADS": "32"})).test_client()
+    held = [client.get("/docs/assets/swagger-ui-bundle.js") for _ in range(4)]
+    refused = client.get("/docs/assets/swagger-ui.css")
+    held.pop().close()
+    with client.get("/docs/assets/swagger-ui.css") as next_one:
+        assert next_one.status_code == 200
+    for response in held:
+        response.close()
+    assert [response.status_code for response in held] == [200] * 3
+    assert (refused.status_code, refused.get_json()["code"]) == (500, "OVERLOADED")
+
+
 @pytest.mark.parametrize("name", ["index.html", "oauth2-redirect.html", "..%2fpages.py", "reference.html"])
 def test_no_other_file_is_served(client: FlaskClient, name: str) -> None:
     """Only what the page needs; anything else is 404 in JSON."""

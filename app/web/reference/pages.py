@@ -1,5 +1,6 @@
 """The reference page: Swagger UI's own files, served from here, so that it works without any other network."""
 
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from flask import Blueprint, Response, send_from_directory
 
 from app.errors import NotFoundError
 from app.web.declarations import public
+from app.web.services import services
 
 blueprint = Blueprint("reference_pages", __name__)
 
@@ -36,7 +38,18 @@ def reference_page() -> Response:
 @blueprint.get("/docs/assets/<name>")
 @public
 def reference_asset(name: str) -> Response:
-    """Give a file that the page needs, and no other; browsers ask whether theirs is still current (ETag)."""
+    """Give a file that the page needs, and no other; browsers ask whether theirs is still current (ETag).
+
+    Some are larger than what a connection takes at once, so a client that does not read holds up a thread. Few
+    may be on their way at a time; for others this raises OverloadedError.
+    """
     if name not in _ASSETS:
         raise NotFoundError
-    return send_from_directory(_ASSETS[name], name)
+    with ExitStack() as reading:
+        reading.enter_context(services().readers.taken())
+        response = send_from_directory(_ASSETS[name], name)
+        # In one piece there is one time limit for all of it.
+        response.direct_passthrough = False
+        response.set_data(response.get_data())
+        response.call_on_close(reading.pop_all().close)
+        return response
