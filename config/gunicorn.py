@@ -5,6 +5,7 @@ code that is on disk then.
 """
 
 import os
+import resource
 import sys
 from functools import partial
 
@@ -34,6 +35,12 @@ _longest = HEAD_SECONDS + BODY_SECONDS + _settings.account_timeout_seconds + _se
 graceful_timeout = int(_longest) + 5
 keepalive = 5
 control_socket_disable = True
+# A worker that cannot open one more file ends, with all its requests: it takes in only as many connections as
+# leave room for what its threads open.
+_most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+_files = 65536 if _most_files == resource.RLIM_INFINITY else min(_most_files, 65536)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _most_files))
+worker_connections = max(threads + 1, min(1000, _files - 64 - 6 * threads))
 # Workers show there that they are alive. Memory, where there is some: a disk may be slow, or read-only.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a name that nobody can guess
 # The worker bounds the head as a whole; how long a token may be, the application says.
