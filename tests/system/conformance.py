@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.people import ACME, token
 from tests.system.clients import Request, ask
-from tests.system.servers import Server, inherited, settings
+from tests.system.servers import Server, settings
 from tests.system.standins import Services
 
 # Of the companies that could be made up the member has an account in one, and U+0000 is refused in any text.
@@ -53,7 +53,8 @@ def _ask(port: int, folder: Path, examples: int, seconds: int, options: tuple[st
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**inherited(), "NO_COLOR": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        # Nothing of coverage's settings: measured from another folder, what setup.cfg leaves out would be left in.
+        env={"PATH": os.environ["PATH"], "NO_COLOR": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
