@@ -98,7 +98,8 @@ class FailoverStore:
                 prober = threading.Thread(target=self._probe, args=(era,), name="store-probe", daemon=True)
                 prober.start()
                 era.prober = prober
-                logger.warning("store lost: %s; this process admits 1/%d of each limit", error, self._processes)
+                reason = str(error)
+                logger.warning("store lost: %s; this process admits 1/%d of each limit", reason, self._processes)
 
     def _probe(self, era: _Era) -> None:
         try:

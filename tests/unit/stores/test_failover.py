@@ -1,5 +1,6 @@
 """A shared store that is lost and comes back, and what its users notice."""
 
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ import pytest
 
 from app.stores import Decision, StoreLostError
 from app.stores.failover import FailoverStore
+from config.logs import JsonFormatter
 from tests.unit.stores.servers import wait_for
 from tests.unit.stores.shared import NEVER, SOON, Shared, probers
 
@@ -96,6 +98,15 @@ def test_hits_in_flight_together_lose_the_store_once(
         "store lost: out of reach; this process admits 1/4 of each limit"
     ]
     assert len(probers()) == 1
+
+
+def test_the_log_tells_why(patient_store: FailoverStore, shared: Shared, caplog: pytest.LogCaptureFixture) -> None:
+    """Of other exceptions a log line has the class alone; what a store says of its loss is ours, and is told."""
+    shared.lost = True
+    patient_store.hit("a", 30, 60)
+    (record,) = caplog.records
+    event = json.loads(JsonFormatter().format(record))["event"]
+    assert event == "store lost: out of reach; this process admits 1/4 of each limit"
 
 
 def test_the_store_is_taken_up_when_it_is_back(
