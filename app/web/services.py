@@ -21,7 +21,10 @@ _KEY = "send-message"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The collaborators of one application; two applications in a process share none."""
+    """The collaborators of one application; two applications in a process share none.
+
+    `readers` bounds how many threads wait for clients that read large files.
+    """
 
     tokens: TokenVerifier
     limits: Limits

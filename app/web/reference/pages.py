@@ -14,12 +14,9 @@ blueprint = Blueprint("reference_pages", __name__)
 
 _OURS = Path(__file__).with_name("static")
 _SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
-_ASSETS = {
-    "swagger-ui.css": _SWAGGER_UI,
-    "swagger-ui-bundle.js": _SWAGGER_UI,
-    "reference.css": _OURS,
-    "reference.js": _OURS,
-}
+_SMALL = {"reference.css", "reference.js"}
+# More than a connection takes at once: a client that does not read one of them holds up a thread.
+_LARGE = {"swagger-ui.css", "swagger-ui-bundle.js"}
 # Swagger UI has its icons as data: images in its style sheet; it needs no inline script or style.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
@@ -40,14 +37,15 @@ def reference_page() -> Response:
 def reference_asset(name: str) -> Response:
     """Give a file that the page needs, and no other; browsers ask whether theirs is still current (ETag).
 
-    Some are larger than what a connection takes at once, so a client that does not read holds up a thread. Few
-    may be on their way at a time; for others this raises OverloadedError.
+    Few of the large ones may be on their way at a time; for others this raises OverloadedError.
     """
-    if name not in _ASSETS:
+    if name in _SMALL:
+        return send_from_directory(_OURS, name)
+    if name not in _LARGE:
         raise NotFoundError
     with ExitStack() as reading:
         reading.enter_context(services().readers.taken())
-        response = send_from_directory(_ASSETS[name], name)
+        response = send_from_directory(_SWAGGER_UI, name)
         # In one piece there is one time limit for all of it.
         response.direct_passthrough = False
         response.set_data(response.get_data())

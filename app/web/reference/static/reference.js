@@ -20,6 +20,7 @@ function followColors(dark) {
 }
 
 async function show() {
+  if (!window.SwaggerUIBundle) throw new Error("Its file has not come: the service may be busy.");
   const answer = await fetch("openapi.json");
   const spec = await answer.json();
   // The document names the published server; what is tried here goes to the service that shows it.
@@ -41,5 +42,5 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 dark.addEventListener("change", followColors);
 followColors(dark);
 show().catch(() => {
-  notice.textContent = "The OpenAPI document could not be loaded; reload the page to try again.";
+  notice.textContent = "The page could not be loaded as a whole; reload it to try again.";
 });

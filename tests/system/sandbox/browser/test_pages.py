@@ -140,3 +140,11 @@ def test_all_text_can_be_read(show: Open, running: Launched, reference: str, inb
     messages.locator("article").first.wait_for()
     assert page.evaluate(CONTRAST) == []
     assert messages.evaluate(CONTRAST) == []
+
+
+def test_a_page_that_came_in_part_says_so(show: Open, reference: str) -> None:
+    """Where a busy service has refused one of its files, a sentence says what to do instead of a blank page."""
+    page = show(reference)
+    page.route("**/swagger-ui-bundle.js", lambda route: route.fulfill(content_type="text/javascript", body=""))
+    page.reload()
+    page.get_by_text("could not be loaded as a whole; reload it").wait_for()
