@@ -92,7 +92,7 @@ def _store(settings: Settings) -> Store:
     try:
         opened = open_store(settings.store_url)
     except ValueError as error:
-        raise SettingsError(f"The service cannot start; this setting is wrong:\n  STORE_URL: {error}") from None
+        raise SettingsError({"STORE_URL": [str(error)]}) from None
     if isinstance(opened, MemoryStore):
         logger.warning("limits are kept in the memory of this process only")
         # It cannot be lost; full of keys, it refuses keys and keeps its windows.

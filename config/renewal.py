@@ -5,9 +5,10 @@ import sys
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
+from config.settings import SettingsError
+
 # Loading the application takes a second or two; meanwhile the workers go on, and their master waits.
 _PATIENCE = 20.0
-_BEGINNING = "The service cannot start"
 
 
 def renew(server: Arbiter) -> None:
@@ -29,5 +30,5 @@ def _obstacle() -> str | None:
     if tried.returncode == 0:
         return None
     # Whatever else it wrote may hold values.
-    _, beginning, problems = tried.stderr.partition(_BEGINNING)
+    _, beginning, problems = tried.stderr.partition(SettingsError.BEGINNING)
     return (beginning + problems).strip() or "The application cannot be loaded: gunicorn --check-config tells why."

@@ -5,7 +5,7 @@ the public keys, can be given as NAME_FILE, the path of a file that holds the va
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,7 +14,13 @@ from config.reading import Reading
 
 
 class SettingsError(Exception):
-    """The service cannot start as it is set; the text names every problem, one a line, and no value."""
+    """The service cannot start as it is set; the text is BEGINNING and a line a variable, without values."""
+
+    BEGINNING = "The service cannot start; these settings are wrong:"
+
+    def __init__(self, problems: Mapping[str, Sequence[str]]) -> None:
+        rows = (f"  {name}: {' '.join(sentences)}" for name, sentences in problems.items())
+        super().__init__("\n".join([self.BEGINNING, *rows]))
 
 
 def _setting(
@@ -134,6 +140,5 @@ def load(environ: Mapping[str, str]) -> Settings:
     """
     reading = read(environ)
     if reading.problems:
-        rows = [f"  {name}: {' '.join(sentences)}" for name, sentences in reading.problems.items()]
-        raise SettingsError("\n".join(["The service cannot start; these settings are wrong:", *rows]))
+        raise SettingsError(reading.problems)
     return Settings(**reading.values)
