@@ -52,7 +52,8 @@ class Line:
 class Client:
     """The chat service, on behalf of one request; a class below asks it what one tag of the API needs.
 
-    `correlation` goes with every question, and `key`, as Idempotency-Key, with what is to be done once.
+    `correlation` goes with every question, `key`, as Idempotency-Key, with what is to be done once. A view does
+    one such thing: a second one would be taken for a repetition of the first.
     """
 
     def __init__(self, line: Line, correlation: Correlation, key: str) -> None:
