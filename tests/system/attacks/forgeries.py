@@ -18,6 +18,13 @@ HS = {"alg": "HS256", "typ": "JWT"}
 # What the attacker signs with.
 OWN = "the attacker's own secret, longer than 32 bytes"
 DAY = 86_400
+_STRANGE_HEADERS: dict[str, dict[str, Any]] = {
+    "crit: exp": {"crit": ["exp"]},
+    "crit: unknown": {"crit": ["x"], "x": 1},
+    "crit: empty": {"crit": []},
+    "b64": {"b64": False, "crit": ["b64"]},
+    **{f"typ: {typ}": {"typ": typ} for typ in ("logout+jwt", "dpop+jwt", "JWE", 7)},
+}
 
 
 def unsigned(header: dict[str, Any]) -> str:
@@ -81,37 +88,44 @@ def _with_a_wrong_secret() -> dict[str, str]:
 
 def _with_the_right_secret(trap: str) -> dict[str, str]:
     """Signed as it should be: by somebody who can make the issuer sign, or for another purpose."""
+    payloads = _strange_payloads()
+    return {
+        **{
+            f"{name}: {value!r:.40}": jws(
+                {key: kept for key, kept in {**claims(), name: value}.items() if kept is not None}, HS
+            )
+            for name, values in _wrong_claims(trap).items()
+            for value in values
+        },
+        **{name: jws(claims(), HS | more) for name, more in _STRANGE_HEADERS.items()},
+        **{f"payload: {name}": jws(payload, HS) for name, payload in payloads.items()},
+        "header: alg twice": jws(claims(), b'{"alg": "none", "alg": "HS256"}'),
+        "zip": jws(payloads["compressed"], HS | {"zip": "DEF"}),
+        "cty": jws(payloads["nested"], HS | {"cty": "JWT"}),
+    }
+
+
+def _wrong_claims(trap: str) -> dict[str, list[Any]]:
+    """Values of a claim, each of which makes a token worthless; None leaves the claim out."""
     now = int(time.time())
-    wrong: dict[str, list[Any]] = {
+    later = now + 600
+    return {
         "iss": [None, "", f"{ISSUER}/", trap, [ISSUER], 1, {}, True],
         "aud": [None, "", "other", f"{AUDIENCE} ", [], [[AUDIENCE]], {AUDIENCE: 1}, 1, True],
         "sub": [None, "", 7, True, ["a-member"], {"$ne": ""}, "a\0b", "a\r\nX-Injected: b", "\ud800"],
-        "exp": [
-            None,
-            now - 1,
-            0,
-            -1,
-            f"{now + 600}",
-            True,
-            [now + 600],
-            float("nan"),
-            float("inf"),
-            now + 2 * DAY,
-        ],
-        "nbf": [now + 600, f"{now + 600}", float("inf"), {}],
-        "iat": [now + 600, "now", float("nan"), []],
+        "exp": [None, now - 1, 0, -1, f"{later}", True, [later], float("nan"), float("inf"), now + 2 * DAY],
+        "nbf": [later, f"{later}", float("inf"), {}],
+        "iat": [later, "now", float("nan"), []],
     }
-    headers: dict[str, dict[str, Any]] = {
-        "crit: exp": {"crit": ["exp"]},
-        "crit: unknown": {"crit": ["x"], "x": 1},
-        "crit: empty": {"crit": []},
-        "b64": {"b64": False, "crit": ["b64"]},
-        **{f"typ: {typ}": {"typ": typ} for typ in ("logout+jwt", "dpop+jwt", "JWE", 7)},
-    }
+
+
+def _strange_payloads() -> dict[str, bytes]:
+    """What is signed, and is not the claims of one user as JSON."""
     good = json.dumps(claims())
-    payloads = {
-        "exp: 1e400": good.replace(f"{claims()['exp']}", "1e400").encode(),
-        "exp: 10^4000": good.replace(f"{claims()['exp']}", "1" + "0" * 4000).encode(),
+    expiry = f"{claims()['exp']}"
+    return {
+        "exp: 1e400": good.replace(expiry, "1e400").encode(),
+        "exp: 10^4000": good.replace(expiry, "1" + "0" * 4000).encode(),
         "a name twice": f'{{"sub": "a-member-else", {good[1:]}'.encode(),
         "UTF-16": good.encode("utf-16"),
         "a byte order mark": b"\xef\xbb\xbf" + good.encode(),
@@ -120,20 +134,6 @@ def _with_the_right_secret(trap: str) -> dict[str, str]:
         "a list": f"[{good}]".encode(),
         "deep": b"[" * 3000,
         "nothing": b"",
-    }
-    return {
-        **{
-            f"{name}: {value!r:.40}": jws(
-                {key: kept for key, kept in {**claims(), name: value}.items() if kept is not None}, HS
-            )
-            for name, values in wrong.items()
-            for value in values
-        },
-        **{name: jws(claims(), HS | more) for name, more in headers.items()},
-        **{f"payload: {name}": jws(payload, HS) for name, payload in payloads.items()},
-        "header: alg twice": jws(claims(), b'{"alg": "none", "alg": "HS256"}'),
-        "zip": jws(payloads["compressed"], HS | {"zip": "DEF"}),
-        "cty": jws(payloads["nested"], HS | {"cty": "JWT"}),
     }
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 from time import monotonic
+from typing import NamedTuple
 
 from tests.system.faults.loads import once, repeated, under_load
 from tests.system.faults.losses import Loss, replicated, sentinel_url
@@ -20,6 +21,15 @@ ADDED_SECONDS = 0.25
 _CALLERS = 4
 # What a request with a key may be told while its store is lost, or was when its key was claimed.
 _HONEST = {"sent", "replayed", "IDEMPOTENCY_UNAVAILABLE", "IDEMPOTENCY_IN_PROGRESS", "SEND_OUTCOME_UNKNOWN"}
+
+
+class _Course(NamedTuple):
+    """When what happened to a store (time.monotonic)."""
+
+    lost_at: float
+    noticed_at: float
+    restored_at: float
+    back_at: float
 
 
 def lost_store(
@@ -42,26 +52,17 @@ def lost_store(
         calls = [once(stage, server.port)] * _CALLERS + [repeated(stage, server.port, times=3)] * _CALLERS
         with under_load(*calls) as attempts:
             threading.Event().wait(1)
-            lost_at = monotonic()
-            loss.lose()
-            # A full disk has room in the log that is there already, so it is lost a little later.
-            server.await_events("store lost", before + 2)
-            noticed_at = monotonic()
-            threading.Event().wait(seconds)
-            loss.restore()
-            restored_at = monotonic()
-            _await_return(server)
-            back_at = monotonic()
+            course = _lose(server, loss, seconds, before)
             threading.Event().wait(1)
         report = Report(f"store lost: {name}")
-        report.figures = {"lost until restored (s)": round(restored_at - lost_at, 2)}
-        report.figures["restored until back (s)"] = round(back_at - restored_at, 2)
-        added = _tell(report, attempts, lost_at, back_at)
+        report.figures = {"lost until restored (s)": round(course.restored_at - course.lost_at, 2)}
+        report.figures["restored until back (s)"] = round(course.back_at - course.restored_at, 2)
+        added = _tell(report, attempts, course.lost_at, course.back_at)
         # Soon after that no key is believed in, until the store has been restored or has healed itself.
-        begun = noticed_at + ADDED_SECONDS + slack / 10
-        report.violations += _unrefused(attempts, begun, begun if loss.heals else restored_at)
+        begun = course.noticed_at + ADDED_SECONDS + slack / 10
+        report.violations += _unrefused(attempts, begun, begun if loss.heals else course.restored_at)
         report.violations += [f"{added:.3f} s added"] * (added > ADDED_SECONDS + slack)
-        report.violations += ["not back"] * (back_at - restored_at > BACK_SECONDS)
+        report.violations += ["not back"] * (course.back_at - course.restored_at > BACK_SECONDS)
         losses = len(server.events("store lost")) - before
         report.figures["losses in the log, before that"] = [losses, before]
         report.violations += _keys_of_before(stage, server, loss, kept, report)
@@ -69,6 +70,20 @@ def lost_store(
     entries = [entry for entry in stage.ledger.entries if entry.conversation_id in own]
     report.violations += judged(attempts, entries)
     return report
+
+
+def _lose(server: Server, loss: Loss, seconds: float, before: int) -> _Course:
+    """Lose the store, which the log has told `before` times, and restore it so long after that is noticed."""
+    lost_at = monotonic()
+    loss.lose()
+    # A full disk has room in the log that is there already, so it is lost a little later.
+    server.await_events("store lost", before + 2)
+    noticed_at = monotonic()
+    threading.Event().wait(seconds)
+    loss.restore()
+    restored_at = monotonic()
+    _await_return(server)
+    return _Course(lost_at, noticed_at, restored_at, monotonic())
 
 
 def _await_return(server: Server) -> None:
