@@ -73,7 +73,7 @@ lock: $(INSTALLED)  ## pin the newest releases of what setup.cfg asks for, with 
 	$(BIN)/uv pip compile $(LOCK) --output-file requirements.txt $(VENV)/run.in
 	$(BIN)/uv pip compile $(LOCK) --output-file requirements-dev.txt $(VENV)/dev.in
 
-LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-config
+LOCK := --quiet --upgrade --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-config
 
 clean:  ## remove what was installed, cached and kept by the sandbox
 	rm -rf $(VENV) var .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
