@@ -9,12 +9,11 @@ from concurrent.futures import Future
 from typing import Any
 from urllib.parse import quote
 
-import requests
-
 from app.errors import AccountServiceUnavailableError, ForbiddenError, NoAccountError
 from app.principals import Account, User
-from app.upstream.exchange import Correlation, Service
+from app.upstream.exchange import INVALID_ANSWER, Correlation, Service, status_class
 from app.upstream.slots import Slots
+from app.upstream.transport import TransportError
 
 _OK, _NOT_FOUND = 200, 404
 # The least recently used users are forgotten beyond this many.
@@ -109,13 +108,13 @@ class Accounts:
     def _ask(self, user: User, correlation: Correlation) -> tuple[Account, ...]:
         path = f"/users/{_segment(user.id)}/accounts"
         try:
-            response = self._service.exchange("GET", path, headers=correlation.headers())
-        except requests.RequestException as error:
-            raise AccountServiceUnavailableError from error
+            response = self._service.exchange("GET", path, correlation)
+        except TransportError as error:
+            raise AccountServiceUnavailableError(reason=error.reason) from error
         if response.status_code == _NOT_FOUND:
             return ()
         if response.status_code != _OK:
-            raise AccountServiceUnavailableError
+            raise AccountServiceUnavailableError(reason=status_class(response))
         return _read(response.content)
 
 
@@ -129,7 +128,7 @@ def _read(body: bytes) -> tuple[Account, ...]:
     try:
         return tuple(map(_account, _entries(json.loads(body.decode())["accounts"])))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise AccountServiceUnavailableError from error
+        raise AccountServiceUnavailableError(reason=INVALID_ANSWER) from error
 
 
 def _entries(accounts: object) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ class ServiceError(Exception):
 
     `outcome` is what became of the message when the failure ends a send; `of_sends` marks what nothing but a
     send can end in. `retry_after` is in whole seconds, at least 1, or None where repeating is not known to be
-    safe or useful.
+    safe or useful. `reason` is one word on why, for logs and metrics; the code where there is no better one.
     """
 
     status: ClassVar[int]
@@ -53,9 +53,12 @@ class ServiceError(Exception):
     of_sends: ClassVar[bool] = False
     retry_after: int | None = None
 
-    def __init__(self, sentence: str | None = None, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self, sentence: str | None = None, *, retry_after: int | None = None, reason: str | None = None
+    ) -> None:
         self.sentence = sentence or self.sentence
         self.retry_after = retry_after or self.retry_after
+        self.reason = reason or self.code
         super().__init__(self.sentence)
 
 

@@ -20,7 +20,7 @@ from app.errors import (
     ServiceError,
 )
 from app.schemas import Document
-from app.upstream.exchange import Correlation, Service
+from app.upstream.exchange import INVALID_ANSWER, Correlation, Service, status_class
 from app.upstream.slots import Slots
 from app.upstream.transport import NoAnswerError, NothingSentError
 
@@ -58,7 +58,7 @@ class Client:
 
     def __init__(self, line: Line, correlation: Correlation, key: str) -> None:
         self._line = line
-        self._headers = correlation.headers()
+        self._correlation = correlation
         self._key = key
 
     def _ask(
@@ -89,22 +89,20 @@ class Client:
     def _exchange(
         self, method: str, path: str, document: object, unclear: type[ServiceError]
     ) -> requests.Response:
-        headers = {**self._headers, **({"Idempotency-Key": self._key} if method == "POST" else {})}
+        headers = {"Idempotency-Key": self._key} if method == "POST" else None
         try:
-            return self._line.service.exchange(method, path, document=document, headers=headers)
+            return self._line.service.exchange(method, path, self._correlation, document=document, headers=headers)
         except NothingSentError as error:
-            logger.warning("chat service not reached", extra={"reason": error.reason})
-            raise ChatServiceUnavailableError from error
+            raise ChatServiceUnavailableError(reason=error.reason) from error
         except NoAnswerError as error:
-            logger.warning("chat service gave no answer", extra={"reason": error.reason})
-            raise unclear from error
+            raise unclear(reason=error.reason) from error
 
 
 def _load(answer: type[Schema], body: bytes, unclear: type[ServiceError]) -> Document:
     try:
         return dict(_build(answer).load(_JSON.decode(body.decode())))
     except (ValueError, RecursionError, ValidationError) as error:
-        raise unclear from error
+        raise unclear(reason=INVALID_ANSWER) from error
 
 
 @cache
@@ -117,7 +115,7 @@ def _refusal(response: requests.Response, refusals: Refusals, unclear: type[Serv
     """What an answer other than 2xx means."""
     status = response.status_code
     if not 400 <= status < 500:  # noqa: PLR2004 - client errors (RFC 9110 section 15.5)
-        return unclear()
+        return unclear(reason=status_class(response))
     if status == _BUSY:
         return ChatServiceBusyError(retry_after=_wait(response.headers.get("Retry-After", "")))
     if status not in refusals:

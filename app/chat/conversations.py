@@ -50,5 +50,5 @@ class Conversations(Client):
         )
         # An answer about another conversation is no proof that this message was sent.
         if message["conversation_id"].lower() != conversation_id:
-            raise SendOutcomeUnknownError
+            raise SendOutcomeUnknownError(reason="other_conversation")
         return message

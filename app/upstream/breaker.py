@@ -1,5 +1,6 @@
 """A circuit breaker: while a service cannot be connected to, requests for it fail at once."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -7,19 +8,22 @@ from contextlib import contextmanager
 
 from app.upstream.transport import NothingSentError
 
+logger = logging.getLogger(__name__)
+
 # How long the circuit stays open before one request may try again, in seconds.
 _PAUSE = 1.0
 
 
 class Breaker:
-    """Counts connect failures in a row; at `threshold` it opens.
+    """Counts connect failures in a row to `service`; at `threshold` it opens, and the log says so.
 
     Open, it refuses every attempt but one a second, until one of those has connected. What
     happens after the first byte is not counted: a slow or failing service is still there. No lock is held
     while an attempt runs.
     """
 
-    def __init__(self, threshold: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, service: str, threshold: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.service = service
         self._threshold = threshold
         self._clock = clock
         self._lock = threading.Lock()
@@ -60,8 +64,14 @@ class Breaker:
         with self._lock:
             self._failures += 1
             self._next_try = self._clock() + _PAUSE
+            just_opened = self._failures == self._threshold
+        if just_opened:
+            logger.warning("circuit open", extra={"service": self.service})
 
     def _succeeded(self) -> None:
-        if self._failures:
-            with self._lock:
-                self._failures = 0
+        if not self._failures:
+            return
+        with self._lock:
+            was_open, self._failures = self.open, 0
+        if was_open:
+            logger.warning("circuit closed", extra={"service": self.service})

@@ -4,7 +4,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import requests
@@ -15,6 +15,14 @@ from app.upstream.transport import NothingSentError, TransportError, prepare
 # The pause before the retry is between one and two times this long, so that callers do not return in step.
 _PAUSE = 0.05
 
+# The word of whole answers that do not say what they must.
+INVALID_ANSWER = "invalid_answer"
+
+
+def status_class(response: requests.Response) -> str:
+    """The word of answers that say no, `status_5xx`: fit for logs and metrics, as those of the transport."""
+    return f"status_{response.status_code // 100}xx"
+
 
 class Sender(Protocol):
     """What an exchange needs of a transport; `requests.adapters.BaseAdapter` has this shape."""
@@ -24,13 +32,26 @@ class Sender(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Exchanged:
+    """One exchange that is over: with whom, in how many attempts, in how many seconds."""
+
+    service: str
+    attempts: int = 0
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """What ties an exchange to the request it is made for, in the logs of both sides."""
+    """What ties exchanges to the request they are made for, in the logs of both sides.
+
+    `exchanges` notes each of them, in their order.
+    """
 
     request_id: str
     traceparent: str
     tracestate: str | None = None
+    exchanges: list[Exchanged] = field(default_factory=list)
 
     def headers(self) -> dict[str, str]:
         """The request id and the W3C trace context."""
@@ -44,16 +65,22 @@ class Service:
     def __init__(
         self, url: str, *, token: str | None, timeout: float, transport: Sender, breaker: Breaker
     ) -> None:
+        self.breaker = breaker
         self._url = url
         self._timeout = timeout
         self._transport = transport
-        self._breaker = breaker
         self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
 
     def exchange(
-        self, method: str, path: str, *, document: object = None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        correlation: Correlation,
+        *,
+        document: object = None,
+        headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """The service's whole answer, whatever its status.
 
@@ -61,24 +88,33 @@ class Service:
         to a connected socket, NoAnswerError in every other case. The former is tried once more where that can
         help; the latter only for a GET, which asks for nothing to be done (RFC 9110 section 9.2.1).
         """
-        deadline = time.monotonic() + self._timeout
-        request = self._request(method, path, document, headers)
+        begun = time.monotonic()
+        noted = Exchanged(self.breaker.service)
+        correlation.exchanges.append(noted)
+        request = self._request(method, path, document, {**correlation.headers(), **(headers or {})})
         try:
-            return self._attempt(request, deadline)
+            return self._persist(request, begun + self._timeout, noted)
+        finally:
+            noted.seconds = time.monotonic() - begun
+
+    def _persist(self, request: requests.PreparedRequest, deadline: float, noted: Exchanged) -> requests.Response:
+        try:
+            return self._attempt(request, deadline, noted)
         except TransportError as error:
-            harmless = isinstance(error, NothingSentError) or method == "GET"
+            harmless = isinstance(error, NothingSentError) or request.method == "GET"
             pause = _PAUSE * random.uniform(1, 2)  # noqa: S311 - not a secret
             if not (harmless and self._worth_repeating(error)) or time.monotonic() + pause >= deadline:
                 raise
             time.sleep(pause)
-            return self._attempt(request, deadline)
+            return self._attempt(request, deadline, noted)
 
     def _worth_repeating(self, error: TransportError) -> bool:
         # Within the time that connecting has, TCP itself tried twice (RFC 6298).
-        return error.reason != "connect_timeout" and not self._breaker.open
+        return error.reason != "connect_timeout" and not self.breaker.open
 
-    def _attempt(self, request: requests.PreparedRequest, deadline: float) -> requests.Response:
-        with self._breaker.attempt():
+    def _attempt(self, request: requests.PreparedRequest, deadline: float, noted: Exchanged) -> requests.Response:
+        with self.breaker.attempt():
+            noted.attempts += 1
             return self._transport.send(request, timeout=deadline - time.monotonic())
 
     def _request(

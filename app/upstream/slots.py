@@ -14,14 +14,24 @@ class Slots:
     """
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self._free = threading.BoundedSemaphore(count)
+        self._taken: set[object] = set()
+
+    @property
+    def in_use(self) -> int:
+        """How many places are taken now."""
+        return len(self._taken)
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Hold a place; raises OverloadedError at once when all are taken."""
         if not self._free.acquire(blocking=False):
             raise OverloadedError
+        place = object()
+        self._taken.add(place)
         try:
             yield
         finally:
+            self._taken.discard(place)
             self._free.release()

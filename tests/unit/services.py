@@ -26,7 +26,7 @@ GOOD = sent_message(CONVERSATION, "Hello")
 
 def account_service(wire: Wire, token: str | None = None) -> Service:
     """The account service, behind the stand-in for the network."""
-    return Service(ACCOUNTS, token=token, timeout=60, transport=wire, breaker=Breaker(1000))
+    return Service(ACCOUNTS, token=token, timeout=60, transport=wire, breaker=Breaker("account", 1000))
 
 
 def find(accounts: Accounts, user: str = "a-member", company: str = ACME) -> Account:
@@ -43,7 +43,9 @@ def answering(
 
 def line(wire: Wire, token: str | None = None, slots: int = 1) -> Line:
     """The way to the chat service, with so many places."""
-    return Line(Service(CHAT, token=token, timeout=60, transport=wire, breaker=Breaker(1000)), Slots(slots))
+    return Line(
+        Service(CHAT, token=token, timeout=60, transport=wire, breaker=Breaker("chat", 1000)), Slots(slots)
+    )
 
 
 def chat_service(

@@ -26,7 +26,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock: Clock) -> Breaker:
-    return Breaker(3, clock=clock)
+    return Breaker("chat", 3, clock=clock)
 
 
 def nothing() -> None:
@@ -65,7 +65,7 @@ def test_closed(breaker: Breaker) -> None:
 @pytest.mark.parametrize("threshold", [1, 2, 20])
 def test_opens_at_the_threshold(threshold: int, clock: Clock) -> None:
     """That many connect failures in a row open it; from then on no attempt is made."""
-    breaker = Breaker(threshold, clock=clock)
+    breaker = Breaker("chat", threshold, clock=clock)
     told = [end(breaker, NothingSentError("refused")) for _ in range(threshold)]
     assert (told, breaker.open) == (["refused"] * threshold, True)
     assert [end(breaker), end(breaker, KeyError("never begun"))] == ["circuit_open", "circuit_open"]
@@ -191,7 +191,7 @@ def test_attempts_do_not_wait_for_each_other(breaker: Breaker) -> None:
 
 def test_failures_of_many_threads_are_all_counted(clock: Clock) -> None:
     """Twenty threads that fail at once open a circuit of twenty."""
-    breaker, together = Breaker(20, clock=clock), threading.Barrier(20)
+    breaker, together = Breaker("chat", 20, clock=clock), threading.Barrier(20)
 
     def come(_: int) -> str:
         return end(breaker, NothingSentError("refused"), lambda: together.wait(10))

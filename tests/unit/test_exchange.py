@@ -38,8 +38,16 @@ def exchange(
     **given: Any,
 ) -> requests.Response:
     """One exchange with a service of this transport."""
-    service = Service(CHAT, token="opaque", timeout=timeout, transport=script, breaker=Breaker(threshold))
-    return service.exchange(**{"method": "POST", "path": "/a/b%2Fc", "document": {}, "headers": {}, **given})
+    service = Service(CHAT, token="opaque", timeout=timeout, transport=script, breaker=Breaker("chat", threshold))
+    return service.exchange(
+        **{
+            "method": "POST",
+            "path": "/a/b%2Fc",
+            "correlation": Correlation("1", "00-a-b-01"),
+            "document": {},
+            **given,
+        }
+    )
 
 
 @pytest.mark.parametrize("status", [100, 200, 204, 302, 404, 429, 500, 503])
@@ -142,17 +150,17 @@ def test_not_tried_again_by_an_open_circuit() -> None:
 def test_an_open_circuit_costs_nothing() -> None:
     """Neither an attempt nor a pause: the transport is not asked at all."""
     script = Script(REFUSED)
-    service = Service(CHAT, token=None, timeout=8, transport=script, breaker=Breaker(1, clock=lambda: 0))
+    service = Service(CHAT, token=None, timeout=8, transport=script, breaker=Breaker("chat", 1, clock=lambda: 0))
     for reason in ("refused", "circuit_open", "circuit_open"):
         with pytest.raises(NothingSentError, match=reason):
-            service.exchange("GET", "/", headers={})
+            service.exchange("GET", "/", Correlation("1", "00-a-b-01"))
     assert len(script.requests) == 1
 
 
 def test_the_request_is_sent_as_it_is_written() -> None:
     """The path is not normalised, the document is UTF-8 with its length, and our credential goes with it."""
     script = Script(reply(200))
-    exchange(script, document={"a": "ü😀\0"}, headers={"X-Request-ID": "1"})
+    exchange(script, document={"a": "ü😀\0"}, headers={"Idempotency-Key": "1"})
     [request] = script.requests
     assert (request.method, request.url) == ("POST", f"{CHAT}/a/b%2Fc")
     assert request.body == r'{"a": "ü😀\u0000"}'.encode()
@@ -162,7 +170,9 @@ def test_the_request_is_sent_as_it_is_written() -> None:
         "Authorization": "Bearer opaque",
         "Content-Length": str(len(request.body)),
         "Content-Type": "application/json",
+        "Idempotency-Key": "1",
         "X-Request-ID": "1",
+        "traceparent": "00-a-b-01",
     }
 
 
@@ -185,10 +195,15 @@ def test_no_document() -> None:
 def test_requests_share_nothing() -> None:
     """The headers of one request are not those of the next."""
     script = Script(reply(200), reply(200))
-    service = Service(CHAT, token=None, timeout=8, transport=script, breaker=Breaker(20))
-    service.exchange("POST", "/", document={}, headers={"X-Request-ID": "1"})
-    service.exchange("GET", "/", headers={})
-    assert {**script.requests[1].headers} == {"Accept": "application/json", "Accept-Encoding": "identity"}
+    service = Service(CHAT, token=None, timeout=8, transport=script, breaker=Breaker("chat", 20))
+    service.exchange("POST", "/", Correlation("1", "00-a-b-01"), document={}, headers={"Idempotency-Key": "1"})
+    service.exchange("GET", "/", Correlation("2", "00-c-d-01"))
+    assert {**script.requests[1].headers} == {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "X-Request-ID": "2",
+        "traceparent": "00-c-d-01",
+    }
 
 
 @pytest.mark.parametrize("tracestate", [None, "", "vendor=1"])
@@ -197,3 +212,13 @@ def test_correlation(tracestate: str | None) -> None:
     headers = Correlation("1", "00-a-b-01", tracestate).headers()
     state = {"tracestate": tracestate} if tracestate else {}
     assert headers == {"X-Request-ID": "1", "traceparent": "00-a-b-01", **state}
+
+
+def test_every_exchange_is_noted() -> None:
+    """With whom, in how many attempts and in what time, also one that failed: the log tells it."""
+    correlation = Correlation("1", "00-a-b-01")
+    exchange(Script(REFUSED, reply(200)), correlation=correlation)
+    with pytest.raises(NoAnswerError):
+        exchange(Script(RESET), correlation=correlation)
+    assert [(noted.service, noted.attempts) for noted in correlation.exchanges] == [("chat", 2), ("chat", 1)]
+    assert all(0 < noted.seconds < 8 for noted in correlation.exchanges)
