@@ -3,8 +3,10 @@
 import logging
 import logging.config
 import os
+from typing import Any
 
 from flask import Flask, Request
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
 from app import routes
@@ -22,10 +24,12 @@ from app.upstream.breaker import Breaker
 from app.upstream.exchange import Sender, Service
 from app.upstream.slots import Slots
 from app.upstream.transport import Transport
-from app.web import health, logs, rendering, services
+from app.web import health, rendering, services, watching
 from app.web.limits import Limits
+from app.web.metrics import Metrics
 from app.web.operations import operations
 from app.web.reference import data, pages
+from app.web.watching import Gauges, Watch
 from config.logs import dictionary
 from config.settings import Settings, SettingsError, load
 
@@ -36,6 +40,13 @@ _SLACK = 5.0
 
 
 class _Application(Flask):
+    # Whoever serves it publishes what is seen here, and says when it drains.
+    watch: Watch
+
+    def wsgi_app(self, environ: Any, start_response: Any) -> Any:  # noqa: ANN401 - as Flask declares it
+        with self.watch.request(environ):
+            return super().wsgi_app(environ, start_response)
+
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         adapter = super().create_url_adapter(request)
         if adapter is not None:
@@ -54,15 +65,14 @@ def create_app(
     """
     settings = settings or load(os.environ)
     logging.config.dictConfig(dictionary(settings.log_level, "app"))
-    app = _Application(__name__, static_folder=None)
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # `//` within a path is another path, not a reason to redirect to whatever Host the client claims.
-    app.url_map.merge_slashes = False
-    rendering.install(app)
-    logs.install(app)
+    app = _application(settings)
     shared = store or _store(settings)
     limits = Limits(app, shared, settings.rate_limit)
-    services.install(app.extensions, _services(settings, shared, limits, transport))
+    made = _services(settings, shared, limits, transport)
+    services.install(app.extensions, made)
+    app.watch = made.watch
+    rendering.install(app)
+    watching.install(app, made.watch)
     reference = (data.blueprint, pages.blueprint) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
         app.register_blueprint(blueprint)
@@ -72,20 +82,46 @@ def create_app(
     return app
 
 
+def _application(settings: Settings) -> _Application:
+    app = _Application(__name__, static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # `//` within a path is another path, not a reason to redirect to whatever Host the client claims.
+    app.url_map.merge_slashes = False
+    if settings.trusted_proxies:
+        # Of all that proxies claim only the address is believed, and only for the log.
+        proxied = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)
+        app.wsgi_app = proxied  # type: ignore[method-assign]
+    return app
+
+
 def _services(settings: Settings, store: Store, limits: Limits, transport: Sender | None) -> services.Services:
     slots = Slots(max(1, settings.threads * 3 // 4))
     sender = transport or Transport()
+    keys = _keys(settings, slots, transport)
+    account, chat = _account_service(settings, sender), _chat_service(settings, sender)
     return services.Services(
-        tokens=_tokens(settings, _keys(settings, slots, transport)),
+        tokens=_tokens(settings, keys),
         limits=limits,
-        accounts=Accounts(_account_service(settings, sender), slots, lifetime=settings.account_cache_seconds),
-        chat=Line(_chat_service(settings, sender), slots),
+        accounts=Accounts(account, slots, lifetime=settings.account_cache_seconds),
+        chat=Line(chat, slots),
         idempotency=Idempotency(
             store, lease=settings.chat_timeout_seconds + _SLACK, dedupes=settings.chat_service_dedupes
         ),
         largest_body=settings.max_body_bytes,
         readers=Slots(max(2, settings.threads // 8)),
+        watch=Watch(Metrics(), _gauges(store, keys, slots, account.breaker, chat.breaker)),
     )
+
+
+def _gauges(store: Store, keys: KeySource, slots: Slots, *breakers: Breaker) -> Gauges:
+    return lambda: {
+        ("workers_ready",): keys.ready,
+        ("keys_age_seconds",): keys.age_seconds,
+        ("store_lost_workers",): isinstance(store, FailoverStore) and store.degraded,
+        ("slots",): slots.count,
+        ("slots_taken",): slots.in_use,
+        **{("circuit_open_workers", breaker.service): breaker.open for breaker in breakers},
+    }
 
 
 def _store(settings: Settings) -> Store:
@@ -123,7 +159,7 @@ def _account_service(settings: Settings, transport: Sender) -> Service:
         token=settings.account_service_token,
         timeout=settings.account_timeout_seconds,
         transport=transport,
-        breaker=Breaker(settings.breaker_threshold),
+        breaker=Breaker("account", settings.breaker_threshold),
     )
 
 
@@ -133,5 +169,5 @@ def _chat_service(settings: Settings, transport: Sender) -> Service:
         token=settings.chat_service_token,
         timeout=settings.chat_timeout_seconds,
         transport=transport,
-        breaker=Breaker(settings.breaker_threshold),
+        breaker=Breaker("chat", settings.breaker_threshold),
     )

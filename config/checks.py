@@ -100,6 +100,14 @@ def address(value: str) -> None:
         raise ValueError("HOST:PORT or unix:PATH.")
 
 
+def tcp_address(value: str) -> None:
+    """HOST:PORT."""
+    try:
+        address("" if value.startswith("unix:") else value)
+    except ValueError:
+        raise ValueError("HOST:PORT.") from None
+
+
 def header_value(value: str) -> None:
     """What can stand in an Authorization header (RFC 9110 section 5.5)."""
     if not re.fullmatch(r"[\x21-\x7e]+", value):

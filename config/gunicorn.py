@@ -8,10 +8,14 @@ import os
 import resource
 import sys
 from functools import partial
+from pathlib import Path
+from typing import NoReturn
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
+from config import metric_files
 from config.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD
+from config.companion import Companion
 from config.logs import dictionary
 from config.renewal import renew
 from config.settings import SettingsError, load
@@ -23,6 +27,8 @@ except SettingsError as error:
     sys.stderr.write(f"{error}\n")
     raise SystemExit(1) from None
 
+# Before any worker, or this process where the application is preloaded, imports prometheus_client.
+_folder = metric_files.make_folder()
 wsgi_app = "wsgi:app"
 bind = _settings.bind
 worker_class = "config.worker.DeadlineWorker"
@@ -56,18 +62,42 @@ logconfig_dict["root"] = {"level": "WARNING", "handlers": ["stderr"]}
 
 
 def on_starting(server: Arbiter) -> None:
-    """Let the workers know how many they are, also where `-w` overrules WEB_CONCURRENCY."""
+    """Take METRICS_BIND, and let the workers know how many they are, also where `-w` overrules WEB_CONCURRENCY."""
     if server.cfg.workers > 1 and _settings.store_url.startswith("memory:"):
-        sys.stderr.write("STORE_URL: memory:// counts in one process only, and there are several workers.\n")
-        raise SystemExit(1)
+        _refuse("STORE_URL: memory:// counts in one process only, and there are several workers.")
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
+    server.companion = Companion(server, _settings.metrics_bind, _folder)
+    try:
+        server.companion.bind()
+    except OSError as error:
+        # The old master has it until it ends.
+        if "GUNICORN_PID" not in os.environ:
+            _refuse(f"METRICS_BIND: {_settings.metrics_bind} cannot be listened on: {error.strerror}.")
 
 
 def when_ready(server: Arbiter) -> None:
-    """Let SIGHUP leave everything as it is where new workers could not start."""
+    """Start the listener, and let SIGHUP leave everything as it is where new workers could not start."""
+    server.companion.attach()
     server.handle_hup = partial(renew, server)
 
 
-def post_fork(_: Arbiter, worker: DeadlineWorker) -> None:
-    """Let the worker take in as large a body as the application does."""
+def post_fork(server: Arbiter, worker: DeadlineWorker) -> None:
+    """Let the worker take in as large a body as the application does, and count on where another one ended."""
     worker.largest_body = _settings.max_body_bytes
+    server.companion.release()
+    metric_files.take_over(Path(_folder))
+
+
+def post_worker_init(worker: DeadlineWorker) -> None:
+    """Let the application's watch know of the worker's life; whoever wraps the application may hide it."""
+    worker.watch = getattr(worker.wsgi, "watch", None)
+
+
+def on_exit(server: Arbiter) -> None:
+    """End the listener."""
+    server.companion.end()
+
+
+def _refuse(sentence: str) -> NoReturn:
+    sys.stderr.write(f"{SettingsError.BEGINNING}\n  {sentence}\n")
+    raise SystemExit(1)

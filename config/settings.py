@@ -99,11 +99,14 @@ class Settings:
     )
     threads: int = _setting("int", "Threads of a worker", default=32, validate=checks.threads)
     metrics_bind: str = _setting(
-        "str", "Where metrics will be served; not used yet", default="127.0.0.1:9091", validate=checks.address
+        "str",
+        "Where gunicorn's master serves metrics and probes",
+        default="127.0.0.1:9091",
+        validate=checks.tcp_address,
     )
     trusted_proxies: int = _setting(
         "int",
-        "Proxies in front whose X-Forwarded-For is believed, for the log; not used yet",
+        "Proxies in front whose X-Forwarded-For is believed, for the log",
         default=0,
         validate=checks.not_negative,
     )

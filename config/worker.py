@@ -10,9 +10,11 @@ import socket
 from concurrent.futures import Future
 from functools import partial
 from http import HTTPStatus
+from select import select
 from selectors import EVENT_READ
 from time import monotonic
-from typing import Any
+from types import FrameType
+from typing import Any, Protocol
 
 from gunicorn.http import Request, get_parser  # type: ignore[import-untyped]
 from gunicorn.http.errors import (  # type: ignore[import-untyped]
@@ -40,6 +42,16 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REFUSAL = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
+class Watch(Protocol):
+    """What an application sees of itself."""
+
+    def publish(self) -> None:
+        """Tell how things stand; called about once a second."""
+
+    def drain(self) -> None:
+        """Say that no more requests should come."""
+
+
 class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """Takes 5 s for a request's head and 10 s for its body, in total, however they are spread.
 
@@ -48,10 +60,12 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type
     """
 
     largest_body = 65536
+    watch: Watch | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
         self._incoming: dict[TConn, Arrival | Farewell] = {}
+        self._next_publication = 0.0
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -60,6 +74,35 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type
             with contextlib.suppress(AttributeError, OSError):
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, int(HEAD_SECONDS))
         super().run()
+
+    def notify(self) -> None:
+        """Show the master that the worker is alive, and everybody how things stand in it, once a second."""
+        now = monotonic()
+        if now < self._next_publication:
+            return
+        self._next_publication = now + 1.0
+        super().notify()
+        if self.watch is not None:
+            self.watch.publish()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain."""
+        if self.watch is not None:
+            self.watch.drain()
+        super().handle_exit(sig, frame)
+
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's
+        """Accept connections or leave them to others; at the end those that are here, and then no more.
+
+        Gunicorn would go on listening while it finishes, and reset at last what came in meanwhile. Where nobody
+        listens, a proxy goes elsewhere before it has sent a byte.
+        """
+        super().set_accept_enabled(enabled)
+        if not (self.alive or enabled):
+            for listener in self.sockets:
+                while self._has_waiting(listener):
+                    self.accept(listener)
+                listener.close()
 
     def enqueue_req(self, conn: TConn) -> None:
         """Take a request in. Gunicorn calls it where it would give a thread to the connection."""
@@ -146,6 +189,10 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type
         except OSError:
             return bool(arrival.add(b""))
         return is_over
+
+    def _has_waiting(self, listener: socket.socket) -> bool:
+        """Whether a connection waits that this worker has room for."""
+        return self.nr_conns < self.worker_connections and bool(select([listener], [], [], 0)[0])
 
     @staticmethod
     def _is_well_formed(conn: TConn) -> bool:

@@ -27,7 +27,8 @@ class Decision:
     """What one hit was answered, and what its caller is told.
 
     `remaining` hits are left now. The next slot frees at `reset_at`, in whole epoch seconds. After
-    `retry_after` whole seconds, at least 1, a refused hit would be admitted if nobody else came first.
+    `retry_after` whole seconds, at least 1, a refused hit would be admitted if nobody else came first. It is not
+    `shared` where the store is lost and this process decided alone.
     """
 
     admitted: bool
@@ -35,6 +36,7 @@ class Decision:
     remaining: int
     reset_at: int
     retry_after: int
+    shared: bool = True
 
 
 class ClaimState(StrEnum):

@@ -56,7 +56,7 @@ class FailoverStore:
                 return self._shared.hit(key, limit, window)
         except StoreLostError:
             share = max(1, limit // self._processes)
-            return replace(era.local.hit(key, share, window), limit=limit)
+            return replace(era.local.hit(key, share, window), limit=limit, shared=False)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
         """As `Store.claim`; while the shared store is lost it raises at once: no process may decide alone."""

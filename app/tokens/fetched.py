@@ -105,7 +105,13 @@ class FetchedKeys:
     def stale_seconds(self) -> int | None:
         """The age of the keys while the latest fetch of them has failed."""
         watch = self._started()
-        return int(self._clock() - watch.confirmed.at) if watch.confirmed and watch.trouble else None
+        return self.age_seconds if watch.confirmed and watch.trouble else None
+
+    @property
+    def age_seconds(self) -> int:
+        """How long ago the set was last fetched well; 0 before that."""
+        confirmed = self._started().confirmed
+        return int(self._clock() - confirmed.at) if confirmed else 0
 
     def close(self) -> None:
         """Fetch nothing more in this process; waits for the fetch under way."""

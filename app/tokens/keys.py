@@ -40,12 +40,18 @@ class KeySource(Protocol):
         """How old the keys are that cannot be refreshed at the moment; None when nothing is wrong with them."""
         ...
 
+    @property
+    def age_seconds(self) -> int:
+        """How long ago the keys were confirmed; 0 where they are fixed, or there are none."""
+        ...
+
 
 class FixedKeys:
     """Keys known at start: the current one and, during a rotation, the previous one."""
 
     ready = True
     stale_seconds = None
+    age_seconds = 0
 
     def __init__(self, keys: Sequence[VerificationKey]) -> None:
         self._keys = tuple(keys)

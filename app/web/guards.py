@@ -11,7 +11,7 @@ from app.errors import AuthUnavailableError, IncompleteError, InvalidParamsError
 from app.principals import User
 from app.web.bodies import json_body
 from app.web.declarations import Place, declaration_of, declare
-from app.web.ids import canonical
+from app.web.ids import canonical, noun
 from app.web.services import services
 from app.web.state import state
 
@@ -36,14 +36,18 @@ def company_scoped(
         @wraps(view)
         def guarded(**ids: str) -> Any:  # noqa: ANN401 - the view's own
             known = state()
-            known.user = user = _authenticate(sends=said.sends)
+            with known.stage("auth"):
+                known.user = user = _authenticate(sends=said.sends)
             known.outcome = "not_sent" if said.sends else None
-            services().limits.charge()
+            with known.stage("limit"):
+                services().limits.charge()
             try:
                 given = ids.pop("company_id") if company_in == "url" else _company_in_body()
                 company_id = canonical("company_id", given)
                 others = {name: canonical(name, value) for name, value in ids.items()}
-                account = services().accounts.find(user, company_id, role, known.correlation)
+                known.ids = {"company": company_id, **{noun(name): value for name, value in others.items()}}
+                with known.stage("account"):
+                    account = services().accounts.find(user, company_id, role, known.correlation)
                 return view(account, **others)
             except IncompleteError as error:
                 raise type(error)(said.refusal) from error

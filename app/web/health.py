@@ -12,6 +12,8 @@ from app.web.services import services
 blueprint = Blueprint("health", __name__)
 
 _UNAVAILABLE = 503
+NO_KEY = "no key to verify tokens with has been loaded"
+DRAINING = "draining"
 
 
 @blueprint.get("/v1")
@@ -33,7 +35,9 @@ def live() -> Response:
 def ready() -> Response:
     """Tell whether requests should be sent here, and why not if not."""
     keys = services().tokens.keys
-    reasons = [] if keys.ready else ["no key to verify tokens with has been loaded"]
+    reasons = [] if keys.ready else [NO_KEY]
+    if services().watch.draining:
+        reasons.append(DRAINING)
     document: dict[str, Any] = {"status": "not ready" if reasons else "ready", "reasons": reasons}
     age = keys.stale_seconds
     if age is not None:

@@ -1,35 +1,71 @@
-"""One log line a request."""
+"""One log line a request: who asked, what became of it, why, and where the time went."""
 
 import logging
+import os
+import re
 import time
+from typing import Any
 
-from flask import Flask, Response, request
+from flask import Request, Response
 
-from app.web.state import state
+from app.web.metrics import account_of, exchange_with, reason_of
+from app.web.state import RequestState
 
 logger = logging.getLogger(__name__)
 
+_SERVER_ERROR = 500
+# Whatever proxies claim, nothing else comes into the log.
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
-def install(app: Flask) -> None:
-    """Log every answer of the application."""
-    app.after_request(_log)
+
+def log(request: Request, route: str | None, known: RequestState, response: Response) -> None:
+    """Write the line of one answer: a warning where the fault is not the caller's."""
+    level = logging.INFO if response.status_code < _SERVER_ERROR else logging.WARNING
+    if logger.isEnabledFor(level):
+        logger.log(level, "request", extra=_facts(request, route, known, response))
 
 
-def _log(response: Response) -> Response:
-    known = state()
-    logger.info(
-        "request",
-        extra={
-            "request_id": known.correlation.request_id,
-            "trace_id": known.correlation.traceparent.split("-")[1],
-            "method": request.method,
-            "route": request.url_rule.rule if request.url_rule else None,
-            "status": response.status_code,
-            "code": known.error.code if known.error else None,
-            "send_outcome": known.outcome,
-            # A hash is enough to follow one user through the log, and does not say who it is.
-            "user": known.user.digest if known.user else None,
-            "duration_ms": round((time.monotonic() - known.started) * 1000, 2),
-        },
-    )
-    return response
+def _facts(request: Request, route: str | None, known: RequestState, response: Response) -> dict[str, Any]:
+    correlation = known.correlation
+    _, trace_id, span_id, _ = correlation.traceparent.split("-")
+    return {
+        "request_id": correlation.request_id,
+        "trace_id": trace_id,
+        "span_id": span_id,
+        "method": request.method,
+        "route": route,
+        "status": response.status_code,
+        "code": known.error.code if known.error else None,
+        "send_outcome": known.outcome,
+        "reason": reason_of(known),
+        # A hash is enough to follow one user through the log, and does not say who it is.
+        "user": known.user.digest if known.user else None,
+        **known.ids,
+        "client": _client(request),
+        **{f"{stage}_ms": round(seconds * 1000, 2) for stage, seconds in known.stages.items()},
+        "cpu_ms": round((time.thread_time() - known.started_cpu) * 1000, 2),
+        "bytes_in": request.content_length or 0,
+        "bytes_out": response.content_length,
+        **_found(known),
+        "worker": os.getpid(),
+    }
+
+
+def _found(known: RequestState) -> dict[str, Any]:
+    """What the stages found, as far as the request came."""
+    found: dict[str, Any] = {}
+    if known.decision:
+        found["limit"] = "admitted" if known.decision.admitted else "refused"
+        found["store"] = "shared" if known.decision.shared else "local"
+    if "account" in known.stages:
+        found["account"] = account_of(known)
+    if known.attempt:
+        found["idempotency_key"], found["replayed"] = known.attempt.key, known.is_replayed
+    if exchanged := exchange_with("chat", known):
+        found["attempts"] = exchanged.attempts
+    return found
+
+
+def _client(request: Request) -> str | None:
+    address = request.remote_addr or ""
+    return address if _ADDRESS.fullmatch(address) else None

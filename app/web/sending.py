@@ -32,6 +32,7 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
             attempt = _attempt(account, arguments)
         if attempt is None:
             return _run(view, account, arguments)
+        state().attempt = attempt
         if attempt.answer is not None:
             return _replay(attempt.answer)
         return _run_once(attempt, view, account, arguments)
@@ -74,15 +75,13 @@ def _run(view: Callable[..., Response], account: Account, arguments: dict[str, A
 def _run_once(
     attempt: Attempt, view: Callable[..., Response], account: Account, arguments: dict[str, Any]
 ) -> Response:
-    known = state()
-    known.attempt = attempt
     answer = b""
     try:
         response = _run(view, account, arguments)
         answer = response.get_data()
         return response
     finally:
-        services().idempotency.settle(attempt, known.outcome or "unknown", answer)
+        services().idempotency.settle(attempt, state().outcome or "unknown", answer)
 
 
 def _replay(answer: bytes) -> Response:

@@ -13,6 +13,7 @@ from app.tokens.verifier import TokenVerifier
 from app.upstream.slots import Slots
 from app.web.limits import Limits
 from app.web.state import state
+from app.web.watching import Watch
 
 C = TypeVar("C", bound=Client)
 
@@ -33,6 +34,7 @@ class Services:
     idempotency: Idempotency
     largest_body: int
     readers: Slots
+    watch: Watch
 
 
 def install(extensions: dict[str, Any], services: Services) -> None:

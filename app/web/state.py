@@ -8,6 +8,7 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import request
 
@@ -24,28 +25,61 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 
+class _Stage:
+    """Notes how long a `with` block takes, also one that fails."""
+
+    __slots__ = ("_begun", "_name", "_stages")
+
+    def __init__(self, stages: dict[str, float], name: str) -> None:
+        self._stages = stages
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._begun = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._stages[self._name] = time.monotonic() - self._begun
+
+
 @dataclass(slots=True)
 class RequestState:
-    """Filled in on the way to the view; read on the way back and by the log.
+    """Filled in on the way to the view; read on the way back, by the log and the metrics.
 
     `outcome` is what is proved of the message so far; None on routes that send nothing and before authentication.
+    `ids` has those of the path by what they are of, canonical; `stages` the seconds that each stage took.
     """
 
     correlation: Correlation
     started: float = field(default_factory=time.monotonic)
+    started_cpu: float = field(default_factory=time.thread_time)
+    stages: dict[str, float] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
     user: User | None = None
     decision: Decision | None = None
     outcome: Outcome | None = None
     error: ServiceError | None = None
     attempt: Attempt | None = None
 
+    def stage(self, name: str) -> _Stage:
+        """Around what is to be measured under this name."""
+        return _Stage(self.stages, name)
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether the answer is that of an earlier request under the same key."""
+        return self.attempt is not None and self.attempt.answer is not None
+
+
+def begin(environ: dict[str, Any]) -> RequestState:
+    """The state of a request that has just come."""
+    known = environ[_KEY] = RequestState(_correlation(environ))
+    return known
+
 
 def state() -> RequestState:
     """The state of the current request, made when first asked for."""
     known: RequestState | None = request.environ.get(_KEY)
-    if known is None:
-        known = request.environ[_KEY] = RequestState(_correlation())
-    return known
+    return known or begin(request.environ)
 
 
 def verified_user() -> User:
@@ -56,13 +90,13 @@ def verified_user() -> User:
     return user
 
 
-def _correlation() -> Correlation:
+def _correlation(environ: dict[str, Any]) -> Correlation:
     """The caller's request id and trace if they are well-formed, else new ones; the trace gets a span of ours."""
-    given = request.headers.get("X-Request-ID", "")
+    given = environ.get("HTTP_X_REQUEST_ID", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
-    trace = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    trace = _TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
     trace_id, flags = trace.groups() if trace else (os.urandom(16).hex(), "00")
-    tracestate = request.headers.get("tracestate", "") if trace else ""
+    tracestate = environ.get("HTTP_TRACESTATE", "") if trace else ""
     return Correlation(
         request_id,
         f"00-{trace_id}-{os.urandom(8).hex()}-{flags}",

@@ -34,6 +34,14 @@ def children(pid: int) -> list[int]:
     return sorted(found)
 
 
+def command_line(pid: int) -> list[str]:
+    """What it was started with; nothing of a process that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def is_running(pid: int) -> bool:
     """Whether the process exists and is not only waiting to be reaped."""
     return _state(pid) not in {"", "Z", "X"}

@@ -14,7 +14,16 @@ from typing import Any, Self
 
 from tests.people import AUDIENCE, ISSUER, SECRET
 from tests.system.clients import Connection, Request, ask
-from tests.system.processes import PATIENCE, ReservedPort, accepts, await_until, children, is_running, stopped
+from tests.system.processes import (
+    PATIENCE,
+    ReservedPort,
+    accepts,
+    await_until,
+    children,
+    command_line,
+    is_running,
+    stopped,
+)
 from tests.system.standins import Services
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +88,6 @@ def settings(services: Services, folder: Path) -> dict[str, str]:
         "ACCOUNT_TIMEOUT_SECONDS": "10",
         "CHAT_TIMEOUT_SECONDS": "10",
         "WEB_CONCURRENCY": "2",
-        "METRICS_BIND": "127.0.0.1:0",
     }
 
 
@@ -89,10 +97,11 @@ class Server:
     def __init__(self, folder: Path, environ: Mapping[str, str], kind: Kind = OURS) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "log"
-        self._reserved = ReservedPort()
-        self.port = self._reserved.number
+        self._reserved, self._reserved_for_metrics = ReservedPort(), ReservedPort()
+        self.port, self.metrics_port = self._reserved.number, self._reserved_for_metrics.number
         self._kind = kind
-        self._environ = {"BIND": f"127.0.0.1:{self.port}", **inherited(), **environ}
+        places = {"BIND": f"127.0.0.1:{self.port}", "METRICS_BIND": f"127.0.0.1:{self.metrics_port}"}
+        self._environ = {**places, **inherited(), **environ}
         self._process: subprocess.Popen[bytes] | None = None
         self._held: socket.socket | None = None
 
@@ -135,7 +144,7 @@ class Server:
 
     def pids(self) -> list[int]:
         """Its workers that run."""
-        return [pid for pid in children(self.process.pid) if is_running(pid)]
+        return [pid for pid in children(self.process.pid) if is_running(pid) and not _is_listener(pid)]
 
     def is_free(self) -> bool:
         """Whether nobody listens on its port."""
@@ -208,6 +217,7 @@ class Server:
             if self._held is not None:
                 self._held.close()
             self._reserved.__exit__()
+            self._reserved_for_metrics.__exit__()
 
     def _has_ended(self) -> bool:
         return self.process.poll() is not None
@@ -219,3 +229,7 @@ class Server:
 
     def _accepts(self, workers: int) -> bool:
         return sum(accepts(pid, self.port) for pid in self.pids()) == workers
+
+
+def _is_listener(pid: int) -> bool:
+    return "config.listener" in command_line(pid)

@@ -14,6 +14,9 @@ from config.worker import DeadlineWorker
 
 OVERRIDDEN = {
     "run": "(self)",
+    "notify": "(self)",
+    "handle_exit": "(self, sig, frame)",
+    "set_accept_enabled": "(self, enabled)",
     "enqueue_req": "(self, conn)",
     "handle": "(self, conn)",
     "handle_request": "(self, req, conn)",

@@ -63,5 +63,5 @@ def test_each_silence_is_of_its_own_kind(rehearsing: Launched, row: Rehearsal) -
     """They are answered as the table says, all alike; the service's log tells them apart."""
     assert answer_to(row, rehearsing) == (row.answer, row.retry_after)
     log = [json.loads(line) for line in (rehearsing.var / "service.log").read_text().splitlines()]
-    reasons = [line["reason"] for line in log if line["event"] == "chat service gave no answer"]
+    reasons = [line["reason"] for line in log if line.get("code") == "SEND_OUTCOME_UNKNOWN"]
     assert reasons[-1] == SILENCES[row.call.conversation.rpartition("0")[2]]

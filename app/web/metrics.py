@@ -1,0 +1,142 @@
+"""What is counted, for Prometheus: docs/operating/metrics.md has it as a table.
+
+Under gunicorn the values of all workers lie in files (prometheus_client, "Multiprocess Mode"), which
+config/listener.py adds up. No label has ids, or anything else of which a caller can make up more.
+"""
+
+import platform
+from typing import Any, Literal
+
+from flask import Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.errors import (
+    AccountServiceUnavailableError,
+    IdempotencyInProgressError,
+    IdempotencyKeyInvalidError,
+    IdempotencyKeyReusedError,
+    IdempotencyUnavailableError,
+    SendOutcomeUnknownError,
+    ServiceError,
+)
+from app.upstream.exchange import Exchanged
+from app.version import VERSION
+from app.web.state import RequestState
+
+# From what memory answers to what a deadline ends, in seconds.
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+NONE = "none"
+ACCEPTED, REPLAYED = "accepted", "replayed"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ENDS_OF_KEYS: dict[type[ServiceError], str] = {
+    IdempotencyKeyInvalidError: "invalid",
+    IdempotencyKeyReusedError: "reused",
+    IdempotencyInProgressError: "in_progress",
+    IdempotencyUnavailableError: "unavailable",
+    SendOutcomeUnknownError: "unknown",
+}
+
+
+# How something stands in a process: what it is, its labels, and what becomes of those of several processes.
+_GAUGES = {
+    "workers": ("Worker processes", [], "livesum"),
+    "workers_ready": ("Worker processes that can verify tokens", [], "livesum"),
+    "store_lost_workers": ("Worker processes that decide limits alone", [], "livesum"),
+    "circuit_open_workers": ("Worker processes that have given a service up for now", ["service"], "livesum"),
+    "slots": ("Places for requests that wait for other services", [], "livesum"),
+    "slots_taken": ("Those of them that are taken", [], "livesum"),
+    "in_flight": ("Requests under way", [], "livesum"),
+    "keys_age_seconds": ("Age of the oldest key set, 0 where keys are fixed", [], "livemax"),
+    "build_info": ("1, and what is running", ["version", "python"], "livemax"),
+}
+
+
+class Metrics:
+    """The metrics of one application; two in a process share none."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        made: dict[str, Any] = {"namespace": "send_message", "registry": self.registry}
+        self._requests = Counter("requests", "Answers", ["method", "route", "status", "code"], **made)
+        self._stages = Histogram(
+            "stage_seconds", "Time that a stage took", ["route", "stage"], buckets=BUCKETS, **made
+        )
+        self._sends = Counter("sends", "What became of messages", ["outcome", "reason"], **made)
+        self._limits = Counter("limit_decisions", "Decisions of limits", ["decision", "store"], **made)
+        self._keys = Counter("idempotency", "What an Idempotency-Key was found to be", ["result"], **made)
+        self._accounts = Counter("account_lookups", "How accounts were found", ["result"], **made)
+        self._workers = Counter("workers_started", "Worker processes that have started", **made)
+        self._gauges = {
+            name: Gauge(name, what, labels, multiprocess_mode=mode, **made)  # type: ignore[arg-type] # of text
+            for name, (what, labels, mode) in _GAUGES.items()
+        }
+        self._series: dict[tuple[Any, ...], Any] = {}
+
+    def begin(self) -> None:
+        """Count this process among the workers."""
+        self._workers.inc()
+        self.set("workers", 1)
+        self.set("build_info", 1, VERSION, platform.python_version())
+
+    def count(self, method: str, route: str | None, known: RequestState, response: Response) -> None:
+        """Count one answer and all that led to it."""
+        error, template = known.error, route or NONE
+        method = method if method in _METHODS else "other"
+        code = error.code if error else NONE
+        self._of(self._requests, method, template, str(response.status_code), code).inc()
+        for stage, seconds in known.stages.items():
+            self._of(self._stages, template, stage).observe(seconds)
+        if reason := reason_of(known):
+            self._of(self._sends, known.outcome or NONE, reason).inc()
+        if known.decision:
+            decision, store = known.decision, "shared" if known.decision.shared else "local"
+            self._of(self._limits, "admitted" if decision.admitted else "refused", store).inc()
+        if "account" in known.stages:
+            self._of(self._accounts, _end_of_lookup(known)).inc()
+        if end := _end_of_key(known):
+            self._of(self._keys, end).inc()
+
+    def set(self, name: str, value: float, *labels: str) -> None:
+        """Tell how something stands in this process now."""
+        self._of(self._gauges[name], *labels).set(value)
+
+    def _of(self, metric: Any, *labels: str) -> Any:  # noqa: ANN401 - of three kinds
+        """The series of these labels, found at a fraction of what `labels` takes."""
+        series = self._series.get((metric, *labels))
+        if series is None:
+            series = self._series[(metric, *labels)] = metric.labels(*labels) if labels else metric
+        return series
+
+
+def reason_of(known: RequestState) -> str | None:
+    """Why a message ended as it did; None where none was to be sent."""
+    if known.outcome is None:
+        return None
+    if known.error:
+        return known.error.reason
+    return REPLAYED if known.is_replayed else ACCEPTED
+
+
+def account_of(known: RequestState) -> Literal["asked", "remembered"]:
+    """Whether the account service was asked for this request, or by an earlier one."""
+    return "asked" if exchange_with("account", known) else "remembered"
+
+
+def exchange_with(service: str, known: RequestState) -> Exchanged | None:
+    """The exchange with this service, if there was one."""
+    return next((noted for noted in known.correlation.exchanges if noted.service == service), None)
+
+
+def _end_of_lookup(known: RequestState) -> str:
+    return "failed" if isinstance(known.error, AccountServiceUnavailableError) else account_of(known)
+
+
+def _end_of_key(known: RequestState) -> str | None:
+    """What a key was found to be; None for requests without one, or that did not come so far."""
+    if known.attempt:
+        return REPLAYED if known.is_replayed else "new"
+    # Without an attempt a message of unknown outcome is that of an earlier request, as long as nothing was sent.
+    if exchange_with("chat", known):
+        return None
+    return _ENDS_OF_KEYS.get(type(known.error)) if known.error else None

@@ -1,0 +1,86 @@
+"""What is seen from outside of the requests of a process: a line in the log, the metrics, and how things stand."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, Response, request
+
+from app.web import logs
+from app.web.metrics import Metrics, exchange_with
+from app.web.state import RequestState, begin, state
+
+logger = logging.getLogger(__name__)
+
+Gauges = Callable[[], dict[tuple[str, ...], float]]
+
+
+@dataclass(slots=True)
+class Watch:
+    """Sees every request of an application; `gauges` gives the name and labels of what stands how.
+
+    `draining` says that this process takes in no more requests.
+    """
+
+    metrics: Metrics
+    gauges: Gauges
+    draining: bool = False
+    _under_way: set[int] = field(default_factory=set)
+    _has_begun: bool = False
+
+    @contextmanager
+    def request(self, environ: dict[str, Any]) -> Iterator[None]:
+        """Around one request."""
+        known = begin(environ)
+        self._under_way.add(id(known))
+        try:
+            yield
+        finally:
+            self._under_way.discard(id(known))
+
+    def publish(self) -> None:
+        """Tell how things stand in this process; to be called once a second, by one thread. Raises nothing."""
+        with _harmless("gauges not published"):
+            if not self._has_begun:
+                self._has_begun = True
+                self.metrics.begin()
+            self.metrics.set("in_flight", len(self._under_way))
+            for (name, *labels), value in self.gauges().items():
+                self.metrics.set(name, value, *labels)
+
+    def drain(self) -> None:
+        """Say from now on that no requests should come here."""
+        self.draining = True
+
+    def note(self, response: Response) -> Response:
+        """Log and count an answer; whatever goes wrong with that, the answer stays as it is."""
+        with _harmless("answer not noted"):
+            known = state()
+            _finish(known)
+            route = request.url_rule.rule if request.url_rule else None
+            logs.log(request, route, known, response)
+            self.metrics.count(request.method, route, known, response)
+        return response
+
+
+def install(app: Flask, watch: Watch) -> None:
+    """Let every answer of the application be noted."""
+    app.after_request(watch.note)
+
+
+def _finish(known: RequestState) -> None:
+    if exchanged := exchange_with("chat", known):
+        known.stages["upstream"] = exchanged.seconds
+    known.stages["total"] = time.monotonic() - known.started
+
+
+@contextmanager
+def _harmless(event: str) -> Iterator[None]:
+    """Around what must neither end a worker nor turn a sent message into an error."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - as above
+        logger.error(event, extra={"exception": type(error).__name__})  # noqa: TRY400 - the text may hold what a log must not

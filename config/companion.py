@@ -1,0 +1,81 @@
+"""The listener's life, in the eyes of gunicorn's master: started before the workers, started again if it ends."""
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+
+from config import metric_files
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+class Companion:
+    """Holds the socket of METRICS_BIND and keeps a `config.listener` on it."""
+
+    def __init__(self, server: Arbiter, address: str, folder: str) -> None:
+        self._server = server
+        self._folder = folder
+        host, _, port = address.rpartition(":")
+        self._address = (host.strip("[]"), int(port))
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def bind(self) -> None:
+        """Take the address; raises OSError, also where it is somebody else's."""
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        self._socket = socket.create_server(self._address, family=family, backlog=128)
+
+    def attach(self) -> None:
+        """Let the master look after the listener, and tell it about the end."""
+        self.keep()
+        server = self._server
+        server.manage_workers = partial(self._manage, server.manage_workers)
+        server.handle_term = partial(self._drain, server.handle_term)
+
+    def keep(self) -> None:
+        """Start the listener unless it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        if self._process is not None:
+            self._server.log.error("listener ended", extra={"exit": self._process.returncode})
+        with suppress(OSError):
+            # After SIGUSR2 the old master has the address until it ends.
+            if self._socket is None:
+                self.bind()
+        if self._socket is not None:
+            self._process = self._start(self._socket.fileno())
+
+    def release(self) -> None:
+        """Let go of the address in a process that is no master."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def end(self) -> None:
+        """End the listener and remove its folder; the workers have ended."""
+        if self._process is not None:
+            self._process.kill()
+        metric_files.remove(self._folder)
+
+    def _start(self, listening: int) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "config.listener", str(listening), self._folder]
+        # With the variable it would count as one of the workers.
+        environ = {name: value for name, value in os.environ.items() if name != metric_files.VARIABLE}
+        return subprocess.Popen(  # noqa: S603 - our own command line
+            command, cwd=_ROOT, env=environ, pass_fds=[listening], stdin=subprocess.DEVNULL
+        )
+
+    def _manage(self, manage_workers: partial[None]) -> None:
+        # The master comes by at least once a second.
+        self.keep()
+        manage_workers()
+
+    def _drain(self, handle_term: partial[None]) -> None:
+        if self._process is not None:
+            self._process.terminate()
+        handle_term()

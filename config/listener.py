@@ -1,0 +1,151 @@
+"""Metrics and probes on METRICS_BIND, apart from the workers: started by gunicorn's master.
+
+It is a process of its own so that probes are answered however long the workers' queue is, and so that the master,
+which forks, stays without threads. It ends with the master.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import FrameType
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from config import metric_files
+
+# A client may be silent for so long.
+_SILENCE = 5.0
+_MASTER_WATCHED_EVERY = 0.5
+
+Answer = tuple[int, str, bytes]
+
+
+class Observer:
+    """What can be told of a master's workers, from the files in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.draining = False
+        self._folder = folder
+
+    def metrics(self, accepted: str) -> Answer:
+        """All metrics, in the format that is `accepted`."""
+        registry = CollectorRegistry()
+        Gauge("draining", "1 once the master was told to stop", namespace="send_message", registry=registry).set(
+            self.draining
+        )
+        registry.register(_Collected(self._collect("")))
+        encode, kind = choose_encoder(accepted)
+        return HTTPStatus.OK, kind, encode(registry)
+
+    def live(self, _: str) -> Answer:
+        """Whether there is a process."""
+        return _json(HTTPStatus.OK, {"status": "ok"})
+
+    def ready(self, _: str) -> Answer:
+        """Whether requests should be sent here, and why not if not."""
+        total = {
+            metric.name: sum(sample.value for sample in metric.samples) for metric in self._collect("gauge_live")
+        }
+        workers, ready = (int(total.get(f"send_message_{name}", 0)) for name in ("workers", "workers_ready"))
+        reasons = ["draining"] if self.draining else []
+        if not workers:
+            reasons.append("no worker is running")
+        elif not ready:
+            reasons.append("no key to verify tokens with has been loaded")
+        status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+        word = "not ready" if reasons else "ready"
+        return _json(status, {"status": word, "reasons": reasons, "workers": workers})
+
+    def nothing(self, _: str) -> Answer:
+        """There is no such path."""
+        return _json(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this path."})
+
+    def _collect(self, beginning: str) -> list[Metric]:
+        """The metrics of all workers, of the files whose names begin so."""
+        with metric_files.reading(self._folder) as files:
+            wanted = [file for file in files if os.path.basename(file).startswith(beginning)]  # noqa: PTH119 - a text
+            merged = MultiProcessCollector.merge(wanted)  # type: ignore[no-untyped-call]
+        return list(merged)
+
+
+class _Collected:
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = _SILENCE
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        """Answer one request; the connection then closes."""
+        answer = self.server.paths.get(self.path.partition("?")[0], self.server.otherwise)
+        status, kind, body = answer(self.headers.get("Accept", ""))
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815 - http.server's
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet: the log has requests of the service."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, listening: socket.socket, observer: Observer) -> None:
+        super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+        self.otherwise = observer.nothing
+        self.paths: dict[str, Callable[[str], Answer]] = {
+            "/metrics": observer.metrics,
+            "/health/live": observer.live,
+            "/health/ready": observer.ready,
+        }
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing to do: whoever asked has gone."""
+
+
+def serve(listening: socket.socket, folder: Path, master: int) -> None:
+    """Answer until the master has ended, then remove the folder. SIGTERM says that the master drains."""
+    observer = Observer(folder)
+
+    def drain(_: int, __: FrameType | None) -> None:
+        observer.draining = True
+
+    signal.signal(signal.SIGTERM, drain)
+    # Ctrl-C reaches all processes of a terminal.
+    signal.signal(signal.SIGINT, drain)
+    threading.Thread(target=_Server(listening, observer).serve_forever, daemon=True).start()
+    ended = threading.Event()
+    while os.getppid() == master:
+        ended.wait(_MASTER_WATCHED_EVERY)
+    metric_files.remove(str(folder))
+
+
+def _json(status: int, document: dict[str, object]) -> Answer:
+    return status, "application/json", json.dumps(document).encode() + b"\n"
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), os.getppid())

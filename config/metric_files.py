@@ -1,0 +1,115 @@
+"""The folder in which the workers of one master keep their metrics (prometheus_client, "Multiprocess Mode").
+
+A worker that starts takes over the files of one that has ended, so that totals go on and the folder holds no more
+files than there were workers at once. Renaming and reading exclude each other by a lock.
+"""
+
+import atexit
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from pathlib import Path
+
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+# What only workers that run have a part in.
+_OF_THE_LIVING = "gauge_live"
+_LOCK = "lock"
+# A worker rather starts with new files than waits longer than this for a reader.
+_PATIENCE = 1.0
+
+
+@cache
+def make_folder() -> str:
+    """The folder of this master, made by the first call and again by no reload, and known to prometheus_client.
+
+    In memory, where there is some: a disk that is full would end a worker that writes into its files, which are
+    mapped.
+    """
+    memory = "/dev/shm"  # noqa: S108 - mkdtemp makes a name that nobody can guess, for nobody else
+    name = tempfile.mkdtemp(prefix="send-message-", dir=memory if os.access(memory, os.W_OK) else None)
+    os.environ[VARIABLE] = name
+    atexit.register(partial(_remove, name, os.getpid()))
+    return name
+
+
+def remove(folder: str) -> None:
+    """Remove the folder with all that is in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def take_over(folder: Path) -> None:
+    """Let this process, which has counted nothing yet, go on with the files of one that has ended."""
+    with _locked(folder, fcntl.LOCK_EX) as locked:
+        pids = _pids(folder)
+        ended = [pid for pid in pids if not _is_running(pid)]
+        if not locked or os.getpid() in pids or not ended:
+            return
+        for file in _files_of(folder, ended[0]):
+            if file.name.startswith(_OF_THE_LIVING):
+                file.unlink()
+            else:
+                file.rename(_renamed(file))
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[list[str]]:
+    """The files whose values count now, all others aside: nobody renames one meanwhile."""
+    with _locked(folder, fcntl.LOCK_SH, patience=None):
+        for pid in [pid for pid in _pids(folder) if not _is_running(pid)]:
+            for file in _files_of(folder, pid):
+                if file.name.startswith(_OF_THE_LIVING):
+                    file.unlink(missing_ok=True)
+        yield [str(file) for file in folder.glob("*.db")]
+
+
+def _renamed(file: Path) -> Path:
+    return file.with_name(f"{file.stem.rpartition('_')[0]}_{os.getpid()}.db")
+
+
+def _remove(folder: str, owner: int) -> None:
+    # Workers, which are forks of their master, come by here as well.
+    if os.getpid() == owner:
+        remove(folder)
+
+
+def _pids(folder: Path) -> set[int]:
+    return {int(file.stem.rpartition("_")[2]) for file in folder.glob("*.db")}
+
+
+def _files_of(folder: Path, pid: int) -> list[Path]:
+    return list(folder.glob(f"*_{pid}.db"))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+@contextmanager
+def _locked(folder: Path, how: int, patience: float | None = _PATIENCE) -> Iterator[bool]:
+    """Whether the lock could be had; without `patience` it is waited for."""
+    with (folder / _LOCK).open("a") as lock:
+        if patience is None:
+            fcntl.flock(lock, how)
+            yield True
+            return
+        until = time.monotonic() + patience
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, how | fcntl.LOCK_NB)
+                break
+            if time.monotonic() > until:
+                yield False
+                return
+            time.sleep(0.01)
+        yield True
