@@ -23,6 +23,7 @@ from app.tokens.verifier import TokenVerifier
 from app.upstream.breaker import Breaker
 from app.upstream.exchange import Sender, Service
 from app.upstream.slots import Slots
+from app.upstream.tracing import Traced
 from app.upstream.transport import Transport
 from app.web import health, rendering, services, watching
 from app.web.limits import Limits
@@ -96,7 +97,7 @@ def _application(settings: Settings) -> _Application:
 
 def _services(settings: Settings, store: Store, limits: Limits, transport: Sender | None) -> services.Services:
     slots = Slots(max(1, settings.threads * 3 // 4))
-    sender = transport or Transport()
+    sender = Traced(transport or Transport())
     keys = _keys(settings, slots, transport)
     account, chat = _account_service(settings, sender), _chat_service(settings, sender)
     return services.Services(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import request
+from opentelemetry import trace
 
 from app.errors import Outcome, ServiceError
 from app.idempotency import Attempt
@@ -20,9 +21,15 @@ from app.upstream.exchange import Correlation
 
 _KEY = "send_message.state"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-# Version 00 of W3C Trace Context; later versions are read as 00 by the rules of section 4.3.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?")
-_TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
+# W3C Trace Context, section 3.2. Version 00 ends with its flags; later ones may go on, and are read as 00.
+_TRACEPARENT = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?"
+)
+# Sampled, and random; the others are to be zero.
+_KNOWN_FLAGS = 0b11
+# Section 3.3: at most 32 members and 512 characters; whatever else it is, is dropped as a whole.
+_MEMBER = r"[ \t]*(?:[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~])?[ \t]*"
+_TRACESTATE = re.compile(rf"(?=.{{1,512}}\Z){_MEMBER}(?:,{_MEMBER}){{0,31}}")
 
 
 class _Stage:
@@ -49,7 +56,7 @@ class RequestState:
     `ids` has those of the path by what they are of, canonical; `stages` the seconds that each stage took.
     """
 
-    correlation: Correlation
+    environ: dict[str, Any] = field(repr=False)
     started: float = field(default_factory=time.monotonic)
     started_cpu: float = field(default_factory=time.thread_time)
     stages: dict[str, float] = field(default_factory=dict)
@@ -59,6 +66,14 @@ class RequestState:
     outcome: Outcome | None = None
     error: ServiceError | None = None
     attempt: Attempt | None = None
+    _correlation: Correlation | None = None
+
+    @property
+    def correlation(self) -> Correlation:
+        """Made when first asked for: by then OpenTelemetry, where there is one, has begun its span."""
+        if self._correlation is None:
+            self._correlation = _correlation(self.environ)
+        return self._correlation
 
     def stage(self, name: str) -> _Stage:
         """Around what is to be measured under this name."""
@@ -72,7 +87,7 @@ class RequestState:
 
 def begin(environ: dict[str, Any]) -> RequestState:
     """The state of a request that has just come."""
-    known = environ[_KEY] = RequestState(_correlation(environ))
+    known = environ[_KEY] = RequestState(environ)
     return known
 
 
@@ -94,11 +109,23 @@ def _correlation(environ: dict[str, Any]) -> Correlation:
     """The caller's request id and trace if they are well-formed, else new ones; the trace gets a span of ours."""
     given = environ.get("HTTP_X_REQUEST_ID", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
-    trace = _TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
-    trace_id, flags = trace.groups() if trace else (os.urandom(16).hex(), "00")
-    tracestate = environ.get("HTTP_TRACESTATE", "") if trace else ""
-    return Correlation(
-        request_id,
-        f"00-{trace_id}-{os.urandom(8).hex()}-{flags}",
-        tracestate if _TRACESTATE.fullmatch(tracestate) else None,
-    )
+    return Correlation(request_id, *(_current_span() or _callers_trace(environ)))
+
+
+def _current_span() -> tuple[str, str | None] | None:
+    """The span that OpenTelemetry has begun for this request; without an SDK of it there is none."""
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return None
+    ids = f"{trace.format_trace_id(span.trace_id)}-{trace.format_span_id(span.span_id)}"
+    return f"00-{ids}-{span.trace_flags:02x}", span.trace_state.to_header() or None
+
+
+def _callers_trace(environ: dict[str, Any]) -> tuple[str, str | None]:
+    given = _TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
+    if not given:
+        return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00", None
+    trace_id, flags = given.groups()
+    tracestate = environ.get("HTTP_TRACESTATE", "")
+    parent = f"00-{trace_id}-{os.urandom(8).hex()}-{int(flags, 16) & _KNOWN_FLAGS:02x}"
+    return parent, tracestate if _TRACESTATE.fullmatch(tracestate) else None
