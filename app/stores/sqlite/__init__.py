@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from operator import methodcaller
 from pathlib import Path
 
 from app.errors import Outcome
@@ -32,7 +33,8 @@ class SqliteStore:
     def __init__(self, path: str) -> None:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would look at the disk
         self._making = PerProcess(threading.Lock)
-        self._connections = Pool(self._open, sqlite3.Connection.close)
+        # Whatever traces SQL puts an object of its own around a connection, which only its own method closes.
+        self._connections = Pool(self._open, methodcaller("close"))
         self._hits = itertools.count(1)
         self._swept = dict.fromkeys(SWEEP, 0)
 

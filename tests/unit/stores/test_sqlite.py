@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,17 @@ from app.stores.sqlite.statements import CLAIM, HIT
 from tests.unit.stores.databases import held, rows
 
 LONG = 2.0
+
+
+class Wrapped:
+    """A connection as tracers of SQL hand it out: it does what the connection does, and is none."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
 
 FULL = """
 import resource, sys
@@ -156,3 +168,16 @@ def test_connections_are_few(store: SqliteStore, path: Path) -> None:
     opened = [link.resolve() for link in Path("/proc/self/fd").iterdir() if link.exists()]
 
     assert opened.count(path) == 1
+
+
+def test_a_traced_connection_is_a_connection(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trouble on it is a lost store as ever, and it can be closed."""
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **named: Wrapped(connect(*args, **named)))
+    store.hit("a", 30, 60)
+    monkeypatch.undo()
+    with held(path, "EXCLUSIVE"), pytest.raises(StoreLostError, match=r"^SQLITE_BUSY$"):
+        store.hit("a", 30, 60)
+    store.close()
