@@ -20,6 +20,7 @@ class Entry:
     conversation_id: str
     account_id: str
     text: str
+    traceparent: str
 
 
 Behaviour = Callable[[Caller, Entry], None]

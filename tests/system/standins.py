@@ -88,6 +88,7 @@ class Services:
             conversation_id=conversation_id,
             account_id=document["account_id"],
             text=document["message_body"],
+            traceparent=request.headers["traceparent"],
         )
         self.ledger.write(entry)
         by_id = self.behaviours.get(conversation_id)

@@ -50,6 +50,7 @@ class Exchange:
             conversation_id=target[2],
             account_id=request.document["account_id"],
             text=request.document["message_body"],
+            traceparent=request.headers["traceparent"],
         )
 
     def take(self) -> Entry:
