@@ -1,0 +1,278 @@
+"""What operators see of requests: one line in the log and the right counts, whatever becomes of them."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.factory import _Application
+from app.stores import StoreLostError
+from app.stores.failover import FailoverStore
+from app.stores.memory import MemoryStore
+from app.upstream.transport import NoAnswerError, NothingSentError
+from config.logs import JsonFormatter
+from config.settings import load
+from tests.conftest import Caller
+from tests.documented import CheckedClient
+from tests.people import ACME, CONVERSATION, GLOBEX, NOWHERE
+from tests.wire import Answer, Wire, reply, sent_message
+
+ROUTE = "/v1/send-message/<company_id>/<conversation_id>"
+TEXT = "the text of a message"
+OF_EVERY_LINE = {
+    *(
+        "time",
+        "level",
+        "logger",
+        "event",
+        "request_id",
+        "trace_id",
+        "span_id",
+        "method",
+        "route",
+        "status",
+        "code",
+    ),
+    *("send_outcome", "reason", "user", "client", "total_ms", "cpu_ms", "bytes_in", "bytes_out", "worker"),
+}
+OF_LIMITED = {"auth_ms", "limit_ms", "limit", "store"}
+OF_A_MEMBER = OF_LIMITED | {"company", "conversation", "account_ms", "account"}
+
+
+@contextmanager
+def listening() -> Iterator[list[dict[str, Any]]]:
+    """The lines of messages in the log; entered after the application is made, which sets the log up."""
+    found: list[dict[str, Any]] = []
+
+    def emit(record: logging.LogRecord) -> None:
+        line = json.loads(JsonFormatter().format(record))
+        if line.get("route") == ROUTE:
+            found.append(line)
+
+    handler = logging.Handler()
+    handler.emit = emit  # type: ignore[method-assign] # shorter than a class
+    logger = logging.getLogger("app.web.logs")
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+
+
+@pytest.fixture
+def lines(app: Flask) -> Iterator[list[dict[str, Any]]]:  # noqa: ARG001 - it sets the log up
+    with listening() as found:
+        yield found
+
+
+def counted(app: Flask, name: str, **labels: str) -> float:
+    """The value of a series; 0 where there is none."""
+    assert isinstance(app, _Application)
+    return app.watch.metrics.registry.get_sample_value(f"send_message_{name}", labels) or 0
+
+
+def by_label(app: Flask, name: str, label: str) -> dict[str, float]:
+    """The values of a metric by one of its labels."""
+    assert isinstance(app, _Application)
+    samples = [sample for metric in app.watch.metrics.registry.collect() for sample in metric.samples]
+    return {it.labels[label]: it.value for it in samples if it.name == f"send_message_{name}"}
+
+
+def test_a_sent_message(caller: Caller, lines: list[dict[str, Any]]) -> None:
+    """Who, where, what became of it, and how long each stage took; neither the text nor the user's name."""
+    caller.send(headers={"X-Request-ID": "from-the-caller"}, json={"message_body": TEXT})
+    [line] = lines
+    assert set(line) == OF_EVERY_LINE | OF_A_MEMBER | {"upstream_ms", "attempts"}
+    told = {name: line[name] for name in ("level", "event", "request_id", "method", "route", "status", "code")}
+    assert told == {
+        "level": "INFO",
+        "event": "request",
+        "request_id": "from-the-caller",
+        "method": "POST",
+        "route": ROUTE,
+        "status": 200,
+        "code": None,
+    }
+    ended = {name: line[name] for name in ("send_outcome", "reason", "limit", "store", "account", "attempts")}
+    assert ended == {
+        "send_outcome": "sent",
+        "reason": "accepted",
+        "limit": "admitted",
+        "store": "shared",
+        "account": "asked",
+        "attempts": 1,
+    }
+    assert (line["company"], line["conversation"], line["client"]) == (ACME, CONVERSATION, "127.0.0.1")
+    stages = [line[f"{stage}_ms"] for stage in ("auth", "limit", "account", "upstream")]
+    assert 0 < sum(stages) <= line["total_ms"]
+    assert (line["bytes_in"] > len(TEXT), line["bytes_out"] > len(TEXT)) == (True, True)
+    assert not [secret for secret in (TEXT, "a-member", "eyJ") if secret in json.dumps(line)]
+
+
+def test_a_key_and_its_repetition(caller: Caller, app: Flask, lines: list[dict[str, Any]]) -> None:
+    """The key's hash tells that the two are one; the second asked nobody."""
+    for _ in range(2):
+        caller.send(headers={"Idempotency-Key": "a-key-of-theirs"})
+    first, second = lines
+    assert first["idempotency_key"] == second["idempotency_key"]
+    assert "a-key-of-theirs" not in json.dumps(lines)
+    assert [(line["replayed"], line["reason"], line["account"]) for line in lines] == [
+        (False, "accepted", "asked"),
+        (True, "replayed", "remembered"),
+    ]
+    assert "attempts" not in second
+    assert by_label(app, "idempotency_total", "result") == {"new": 1, "replayed": 1}
+
+
+def test_who_does_not_come_far(caller: Caller, lines: list[dict[str, Any]]) -> None:
+    """A line has the stages that were reached and nothing of the others."""
+    caller.send(headers={"Authorization": "Bearer nonsense"})
+    caller.send(company="no-id")
+    caller.send(user="one-of-another-company")
+    further = [set(line) - OF_EVERY_LINE for line in lines]
+    assert further == [{"auth_ms"}, OF_LIMITED, OF_A_MEMBER]
+    assert [(line["send_outcome"], line["reason"]) for line in lines] == [
+        (None, None),
+        ("not_sent", "INVALID_COMPANY_ID"),
+        ("not_sent", "NO_ACCOUNT"),
+    ]
+
+
+ENDS: dict[tuple[str, str], Callable[[str, dict[str, Any]], Answer]] = {
+    ("sent", "accepted"): lambda _, document: reply(200, sent_message(CONVERSATION, document["message_body"])),
+    ("not_sent", "refused"): lambda *_: NothingSentError("refused"),
+    ("not_sent", "MESSAGE_REJECTED"): lambda *_: reply(422),
+    ("unknown", "deadline"): lambda *_: NoAnswerError("deadline"),
+    ("unknown", "status_5xx"): lambda *_: reply(503),
+    ("unknown", "status_3xx"): lambda *_: reply(307),
+    ("unknown", "invalid_answer"): lambda *_: reply(200, {}),
+    ("unknown", "other_conversation"): lambda *_: reply(200, sent_message(NOWHERE, TEXT)),
+}
+
+
+@pytest.mark.parametrize("end", ENDS, ids="-".join)
+def test_every_end_has_its_reason(
+    caller: Caller, wire: Wire, app: Flask, lines: list[dict[str, Any]], end: tuple[str, str]
+) -> None:
+    """The same in the log and in the metrics, where each answer counts once."""
+    wire.answer_chat = ENDS[end]
+    answer = caller.send()
+    [line] = lines
+    assert (line["send_outcome"], line["reason"]) == end
+    assert counted(app, "sends_total", outcome=end[0], reason=end[1]) == 1
+    code = line["code"] or "none"
+    told = {"method": "POST", "route": ROUTE, "status": str(answer.status_code), "code": code}
+    assert counted(app, "requests_total", **told) == 1
+    assert line["level"] == ("WARNING" if answer.status_code >= 500 else "INFO")
+    assert len(wire.chats) == line["attempts"]
+
+
+def test_stages_are_measured(caller: Caller, app: Flask) -> None:
+    """Each once for a message that came through all of them."""
+    caller.send()
+    stages = by_label(app, "stage_seconds_count", "stage")
+    assert stages == dict.fromkeys(["auth", "limit", "account", "upstream", "total"], 1)
+
+
+def test_limits_and_accounts_are_counted(caller: Caller, wire: Wire, app: Flask) -> None:
+    """Decisions by their end and by who made them, look-ups by where the answer came from."""
+    for _ in range(31):
+        caller.send()
+    wire.answer_accounts = lambda _: NothingSentError("refused")
+    caller.send(user="one-of-another-company", company=GLOBEX)
+    assert counted(app, "limit_decisions_total", decision="admitted", store="shared") == 31
+    assert counted(app, "limit_decisions_total", decision="refused", store="shared") == 1
+    assert by_label(app, "account_lookups_total", "result") == {"asked": 1, "remembered": 29, "failed": 1}
+    assert counted(app, "sends_total", outcome="not_sent", reason="refused") == 1
+
+
+class _Lost(MemoryStore):
+    """A store that cannot be reached."""
+
+    def hit(self, *_: object) -> Any:
+        raise StoreLostError("lost")
+
+    def claim(self, *_: object, **__: object) -> Any:
+        raise StoreLostError("lost")
+
+    def probe(self) -> None:
+        raise StoreLostError("lost")
+
+
+def test_a_lost_store_is_told(environ: dict[str, str], wire: Wire) -> None:
+    """In the line of each request that this process decided alone, in the counts and in a gauge."""
+    store = FailoverStore(_Lost(), processes=1)
+    app = create_app(load(environ), transport=wire, store=store)
+    assert isinstance(app, _Application)
+    caller = Caller(CheckedClient(app))
+    with listening() as lines:
+        assert caller.send().status_code == 200
+        assert caller.send(headers={"Idempotency-Key": "1"}).status_code == 500
+    app.watch.publish()
+    store.close()
+    assert [line["store"] for line in lines] == ["local", "local"]
+    assert counted(app, "limit_decisions_total", decision="admitted", store="local") == 2
+    assert by_label(app, "idempotency_total", "result") == {"unavailable": 1}
+    assert counted(app, "store_lost_workers") == 1
+
+
+def test_what_is_published(app: Flask) -> None:
+    """How things stand in a process that has nothing to do."""
+    assert isinstance(app, _Application)
+    app.watch.publish()
+    app.watch.publish()
+    told = ("workers", "workers_ready", "workers_started_total", "slots", "slots_taken", "in_flight")
+    assert [counted(app, name) for name in told] == [1, 1, 1, 24, 0, 0]
+    assert by_label(app, "circuit_open_workers", "service") == {"account": 0, "chat": 0}
+
+
+def test_an_open_circuit_is_published(environ: dict[str, str], wire: Wire) -> None:
+    """As soon as the service behind could not be connected to as often as the setting says."""
+    app = create_app(load({**environ, "BREAKER_THRESHOLD": "1"}), transport=wire)
+    assert isinstance(app, _Application)
+    wire.answer_chat = lambda *_: NothingSentError("refused")
+    Caller(CheckedClient(app)).send()
+    app.watch.publish()
+    assert by_label(app, "circuit_open_workers", "service") == {"account": 0, "chat": 1}
+
+
+@pytest.mark.parametrize("method", ["POST", "BREW"])
+def test_nobody_makes_up_labels(app: Flask, caller: Caller, method: str) -> None:
+    """Paths and methods of the caller's own making are one series."""
+    for path in ("/nothing", f"/{CONVERSATION}"):
+        caller.client.open(path, method=method)
+    series = {"method": "POST" if method == "POST" else "other", "route": "none"}
+    assert counted(app, "requests_total", **series, status="404", code="NOT_FOUND") == 2
+
+
+def test_nothing_that_is_seen_changes_an_answer(caller: Caller, app: Flask, wire: Wire) -> None:
+    """Whatever breaks in the metrics, a sent message stays sent."""
+    assert isinstance(app, _Application)
+    app.watch.metrics._requests = None  # type: ignore[assignment] # as broken as can be
+    answer = caller.send()
+    assert (answer.status_code, answer.headers["X-Send-Outcome"], len(wire.chats)) == (200, "sent", 1)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "addresses", "client"),
+    [
+        (0, "192.0.2.1", "127.0.0.1"),
+        (1, "192.0.2.1", "192.0.2.1"),
+        (1, "forged, 192.0.2.1", "192.0.2.1"),
+        (2, "forged, 2001:db8::1, 192.0.2.7", "2001:db8::1"),
+        (2, "192.0.2.7", "127.0.0.1"),
+        (1, "<script>", None),
+    ],
+)
+def test_the_address_of_clients(
+    environ: dict[str, str], wire: Wire, proxies: int, addresses: str, client: str | None
+) -> None:
+    """What the trusted proxies say, and nothing of what stood in the header before them."""
+    app = create_app(load({**environ, "TRUSTED_PROXIES": str(proxies)}), transport=wire)
+    headers = {"X-Forwarded-For": addresses, "X-Forwarded-Host": "evil", "X-Forwarded-Prefix": "/evil"}
+    with listening() as lines:
+        assert Caller(CheckedClient(app)).send(headers=headers).status_code == 200
+    assert [line["client"] for line in lines] == [client]

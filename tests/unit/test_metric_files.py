@@ -1,0 +1,90 @@
+"""Files of metrics outlive their workers: totals go on, and there are never more files than workers at once."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config import metric_files
+
+# A worker: counts once, tells its gauge, and ends.
+WORKER = """\
+import os, sys
+from pathlib import Path
+from config import metric_files
+metric_files.take_over(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+from prometheus_client import Counter, Gauge, Histogram
+Counter("answers", "", ["code"]).labels("none").inc()
+Histogram("seconds", "").observe(0.3)
+Gauge("workers", "", multiprocess_mode="livesum").set(1)
+"""
+READER = """\
+import sys
+from pathlib import Path
+from prometheus_client.multiprocess import MultiProcessCollector
+from config import metric_files
+with metric_files.reading(Path(sys.argv[1])) as files:
+    for metric in MultiProcessCollector.merge(files):
+        for sample in metric.samples:
+            print(sample.name, sample.labels.get("le", ""), sample.value)
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def work(folder: Path) -> None:
+    """Let a worker live and end."""
+    environ = {"PATH": os.environ["PATH"], "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    subprocess.run([sys.executable, "-c", WORKER], cwd=ROOT, env=environ, check=True)
+
+
+def told(folder: Path) -> dict[str, float]:
+    """What the listener would read."""
+    command = [sys.executable, "-c", READER, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {
+        name.strip(): float(value) for name, _, value in (row.rpartition(" ") for row in done.stdout.splitlines())
+    }
+
+
+def test_totals_go_on_over_workers(tmp_path: Path) -> None:
+    """Of ten workers, one after the other, nothing is lost or counted twice; a gauge ends with its worker."""
+    for _ in range(10):
+        work(tmp_path)
+    values = told(tmp_path)
+    assert (values["answers_total"], values["seconds_count"], values["seconds_bucket 0.5"]) == (10, 10, 10)
+    assert "workers" not in values
+    assert sorted(file.name.rpartition("_")[0] for file in tmp_path.glob("*.db")) == ["counter", "histogram"]
+
+
+def test_files_of_the_living_are_left_alone(tmp_path: Path) -> None:
+    """A worker takes over from one that has ended, not from one that runs: this process."""
+    mine = tmp_path / f"counter_{os.getpid()}.db"
+    mine.touch()
+    (tmp_path / f"gauge_livesum_{os.getpid()}.db").touch()
+    metric_files.take_over(tmp_path)
+    with metric_files.reading(tmp_path) as files:
+        assert len(files) == 2
+    assert mine.exists()
+
+
+def test_a_reader_holds_nobody_up(tmp_path: Path) -> None:
+    """A listener that stands still costs a new worker a second, and it starts with files of its own."""
+    work(tmp_path)
+    before = {file.name for file in tmp_path.glob("counter_*")}
+    with (tmp_path / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        work(tmp_path)
+    after = {file.name for file in tmp_path.glob("counter_*")}
+    assert before < after
+    assert told(tmp_path)["answers_total"] == 2
+
+
+@pytest.mark.parametrize("pid", [1, os.getpid()])
+def test_processes_of_others_run_as_well(tmp_path: Path, pid: int) -> None:
+    """Whoever has the number of an ended worker now keeps its file where it is."""
+    (tmp_path / f"counter_{pid}.db").touch()
+    metric_files.take_over(tmp_path)
+    assert [file.name for file in tmp_path.glob("*.db")] == [f"counter_{pid}.db"]
