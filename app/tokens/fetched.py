@@ -88,13 +88,19 @@ class FetchedKeys:
         A `kid` that is not in the set lets the set be fetched again, PAUSE_SECONDS after the latest fetch at the
         soonest. Raises AuthUnavailableError while no fetch has been good, or none for MAX_AGE_SECONDS.
         """
+        kid, alg = header.get("kid"), header.get("alg")
+        named = [key for key in self.current() if kid in {None, key.kid}]
+        if not named:
+            self._watch.get().wanted.set()
+        return [key for key in named if alg in key.algorithms][:MAX_CANDIDATES]
+
+    def current(self) -> Sequence[VerificationKey]:
+        """The keys of the latest good fetch; raises AuthUnavailableError as `candidates` does."""
         watch = self._started()
         self._await_first_fetch(watch)
-        kid, alg = header.get("kid"), header.get("alg")
-        named = [key for key in self._keys(watch) if kid in {None, key.kid}]
-        if not named:
-            watch.wanted.set()
-        return [key for key in named if alg in key.algorithms][:MAX_CANDIDATES]
+        if watch.confirmed is None or not self._is_current(watch):
+            raise AuthUnavailableError
+        return watch.confirmed.keys
 
     @property
     def ready(self) -> bool:
@@ -137,11 +143,6 @@ class FetchedKeys:
         # Without a slot there is no waiting either, so that a hanging key server leaves threads for others.
         with suppress(OverloadedError), self._slots.taken():
             watch.tried.wait(FETCH_SECONDS)
-
-    def _keys(self, watch: _Watch) -> tuple[VerificationKey, ...]:
-        if watch.confirmed is None or not self._is_current(watch):
-            raise AuthUnavailableError
-        return watch.confirmed.keys
 
     def _is_current(self, watch: _Watch) -> bool:
         return watch.confirmed is not None and self._clock() - watch.confirmed.at <= MAX_AGE_SECONDS

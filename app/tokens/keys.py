@@ -30,6 +30,10 @@ class KeySource(Protocol):
         """
         ...
 
+    def current(self) -> Sequence[VerificationKey]:
+        """All keys of now: the same object until they are fetched again. Raises as `candidates`."""
+        ...
+
     @property
     def ready(self) -> bool:
         """Whether tokens can be verified now; never waits."""
@@ -66,6 +70,10 @@ class FixedKeys:
     def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
         """The keys of the kind that the token's algorithm takes."""
         return [key for key in self._keys if header.get("alg") in key.algorithms]
+
+    def current(self) -> Sequence[VerificationKey]:
+        """They stay the same."""
+        return self._keys
 
 
 def fitting(key: Any, algorithms: Sequence[str]) -> tuple[str, ...]:  # noqa: ANN401 - bytes or any public key

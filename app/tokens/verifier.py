@@ -1,10 +1,13 @@
 """Verifies bearer tokens: JWT (RFC 7519) with the advice of RFC 8725 section 3."""
 
+import hashlib
 import math
+import threading
 import time
 import unicodedata
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 from jwt.utils import base64url_decode
@@ -20,11 +23,24 @@ _LONGEST = 8192
 _END_OF_TIME = 253_402_300_800
 # Clocks of issuers run apart: a token may seem to be issued this many seconds from now. `exp` has no such grace.
 _GRACE = 5
+# So many tokens are remembered, in some 8 MB; beyond that the first of them is forgotten.
+_LARGEST = 20_000
 _OPTIONS: Any = {"require": ["iss", "aud", "sub", "exp"], "verify_exp": False}
+
+
+class _Verified(NamedTuple):
+    """What a good token says, and the key that vouched for it."""
+
+    key: VerificationKey
+    expires: float
+    user: User
 
 
 class TokenVerifier:
     """Turns a token into its user.
+
+    A good token is remembered, by its hash, until it expires or its key is not one of the current ones, as after
+    every fetch of them.
 
     The token's algorithm must be configured and be one of its key's; header parameters that carry or point to
     keys (`jwk`, `jku`, `x5u`, `x5c`) are ignored. `exp` may be at most `max_lifetime` seconds ahead, if given.
@@ -46,6 +62,8 @@ class TokenVerifier:
         self._audience = audience
         self._max_lifetime = max_lifetime or math.inf
         self._clock = clock
+        self._lock = threading.Lock()
+        self._known: OrderedDict[bytes, _Verified] = OrderedDict()
 
     def verify(self, token: str) -> User:
         """The user of this token.
@@ -53,18 +71,35 @@ class TokenVerifier:
         Raises UnauthorizedError for anything wrong with it, AuthUnavailableError while there is no key.
         """
         # RFC 7515 section 2 has no padding, but PyJWT lets one `=` pass.
-        if len(token) > _LONGEST or "=" in token:
+        if len(token) > _LONGEST or "=" in token or not token.isascii():
             raise UnauthorizedError(presented=True)
-        claims = self._claims(token)
+        # 8 KiB of each would be too much to keep.
+        name = hashlib.sha256(token.encode()).digest()
+        verified = self._known.get(name)
+        if verified is None or not any(key is verified.key for key in self.keys.current()):
+            verified = self._remember(name, self._verified(token))
+        if not self._current(verified.expires):
+            raise UnauthorizedError(presented=True)
+        return verified.user
+
+    def _verified(self, token: str) -> _Verified:
+        key, claims = self._vouched_for(token)
         if not self._current(claims["exp"]) or not _is_user_id(claims["sub"]):
             raise UnauthorizedError(presented=True)
-        return User(self._issuer, claims["sub"])
+        return _Verified(key, claims["exp"], User(self._issuer, claims["sub"]))
 
-    def _claims(self, token: str) -> dict[str, Any]:
-        """The claims that one of the keys vouches for."""
+    def _remember(self, name: bytes, verified: _Verified) -> _Verified:
+        with self._lock:
+            self._known[name] = verified
+            if len(self._known) > _LARGEST:
+                self._known.popitem(last=False)
+        return verified
+
+    def _vouched_for(self, token: str) -> tuple[VerificationKey, dict[str, Any]]:
+        """One of the keys and the claims that it vouches for."""
         for key in self._candidates(token):
             try:
-                return self._decode(token, key)
+                return key, self._decode(token, key)
             except jwt.InvalidSignatureError:
                 continue
             # PyJWT lets arithmetic errors of claims such as `"nbf": Infinity` through.
