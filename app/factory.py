@@ -48,6 +48,10 @@ class _Application(Flask):
         with self.watch.request(environ):
             return super().wsgi_app(environ, start_response)
 
+    def ensure_sync(self, func: Any) -> Any:  # noqa: ANN401 - as Flask declares it
+        # Flask would look at every view and hook of every request whether it is a coroutine: none is.
+        return func
+
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         adapter = super().create_url_adapter(request)
         if adapter is not None:

@@ -8,6 +8,8 @@ from typing import Any
 # What every record has; the rest was given by `extra` and belongs on the line.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+_ENCODER = json.JSONEncoder(default=lambda value: type(value).__name__)
+
 
 class JsonFormatter(logging.Formatter):
     """Time (UTC, RFC 3339), level, logger, event, and whatever was given as `extra`.
@@ -27,7 +29,7 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _OWN}
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
-        return json.dumps(line, default=lambda value: type(value).__name__)
+        return _ENCODER.encode(line)
 
 
 def _event(record: logging.LogRecord) -> str:

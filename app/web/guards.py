@@ -66,7 +66,7 @@ def _company_in_body() -> object:
 
 def _authenticate(*, sends: bool) -> User:
     """The user of the request's bearer token; raises UnauthorizedError or AuthUnavailableError."""
-    header = request.headers.get("Authorization", "")
+    header = request.environ.get("HTTP_AUTHORIZATION", "")
     bearer = _BEARER.fullmatch(header)
     if bearer is None:
         raise UnauthorizedError(presented=header[:7].lower() == "bearer " and header[7:].strip() != "")

@@ -22,7 +22,10 @@ def log(request: Request, route: str | None, known: RequestState, response: Resp
     """Write the line of one answer: a warning where the fault is not the caller's."""
     level = logging.INFO if response.status_code < _SERVER_ERROR else logging.WARNING
     if logger.isEnabledFor(level):
-        logger.log(level, "request", extra=_facts(request, route, known, response))
+        # logger.log would look for its caller on the stack, and at each fact: 9 µs that nobody needs.
+        record = logging.LogRecord(logger.name, level, "", 0, "request", (), None)
+        vars(record).update(_facts(request, route, known, response))
+        logger.handle(record)
 
 
 def _facts(request: Request, route: str | None, known: RequestState, response: Response) -> dict[str, Any]:

@@ -27,11 +27,12 @@ _BAD_REQUEST = 400
 _PROBLEM_OF_SENDS = "Problem encountered while sending the message!"
 _REALM = 'Bearer realm="SalesCaptain API"'
 
-# For the browser that shows an answer as a page of its own. A route that gives pages sets its own.
-_OF_NO_PAGE = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+# The last two are for browsers that show an answer as a page. A route that gives pages sets its own.
+_UNLESS_GIVEN = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+)
 
 
 def json_response(document: Any, status: int = 200) -> Response:  # noqa: ANN401 - whatever JSON can hold
@@ -131,15 +132,17 @@ def _translate_unforeseen(error: Exception) -> Response:
 def _add_headers(response: Response) -> Response:
     known = state()
     headers = response.headers
-    headers["X-Request-ID"] = known.correlation.request_id
-    headers.setdefault("Cache-Control", "no-store")
-    headers["X-Content-Type-Options"] = "nosniff"
-    for name, value in _OF_NO_PAGE.items():
-        headers.setdefault(name, value)
+    given = {name for name, _ in headers}
+    # `add` does not look for the name, which takes most of the time of setting it: none of these is there.
+    headers.add("X-Request-ID", known.correlation.request_id)
+    headers.add("X-Content-Type-Options", "nosniff")
+    for name, value in _UNLESS_GIVEN:
+        if name not in given:
+            headers.add(name, value)
     if known.outcome:
-        headers["X-Send-Outcome"] = known.outcome
+        headers.add("X-Send-Outcome", known.outcome)
     if known.decision:
-        headers["X-RateLimit-Limit"] = str(known.decision.limit)
-        headers["X-RateLimit-Remaining"] = str(known.decision.remaining)
-        headers["X-RateLimit-Reset"] = str(known.decision.reset_at)
+        headers.add("X-RateLimit-Limit", str(known.decision.limit))
+        headers.add("X-RateLimit-Remaining", str(known.decision.remaining))
+        headers.add("X-RateLimit-Reset", str(known.decision.reset_at))
     return response
