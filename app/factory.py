@@ -81,7 +81,7 @@ def create_app(
     reference = (data.blueprint, pages.blueprint) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
         app.register_blueprint(blueprint)
-    declared = operations(app)
+    declared = made.watch.operations = operations(app)
     if settings.reference:
         data.install(app.extensions, declared, settings.rate_limit)
     return app
@@ -121,6 +121,7 @@ def _services(settings: Settings, store: Store, limits: Limits, transport: Sende
 def _gauges(store: Store, keys: KeySource, slots: Slots, *breakers: Breaker) -> Gauges:
     return lambda: {
         ("workers_ready",): keys.ready,
+        ("keys_stale_workers",): keys.stale_seconds is not None,
         ("keys_age_seconds",): keys.age_seconds,
         ("store_lost_workers",): isinstance(store, FailoverStore) and store.degraded,
         ("slots",): slots.count,

@@ -5,6 +5,8 @@ which forks, stays without threads. It ends with the master.
 """
 
 import json
+import logging
+import logging.config
 import os
 import signal
 import socket
@@ -22,6 +24,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from config import metric_files
+from config.logs import dictionary
+
+logger = logging.getLogger("config.listener")
 
 # A client may be silent for so long.
 _SILENCE = 5.0
@@ -92,8 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer one request; the connection then closes."""
-        answer = self.server.paths.get(self.path.partition("?")[0], self.server.otherwise)
-        status, kind, body = answer(self.headers.get("Accept", ""))
+        status, kind, body = self._answer()
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -101,6 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _answer(self) -> Answer:
+        answer = self.server.paths.get(self.path.partition("?")[0], self.server.otherwise)
+        try:
+            return answer(self.headers.get("Accept", ""))
+        except Exception as error:  # noqa: BLE001 - whoever asks is told that nothing is known, the log why
+            logger.error("listener cannot answer", extra={"exception": type(error).__name__})  # noqa: TRY400 - one line
+            return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "The files of the workers cannot be read."})
 
     do_HEAD = do_GET  # noqa: N815 - http.server's
 
@@ -128,6 +140,7 @@ class _Server(ThreadingHTTPServer):
 
 def serve(listening: socket.socket, folder: Path, master: int) -> None:
     """Answer until the master has ended, then remove the folder. SIGTERM says that the master drains."""
+    logging.config.dictConfig(dictionary("INFO", logger.name))
     observer = Observer(folder)
 
     def drain(_: int, __: FrameType | None) -> None:

@@ -64,7 +64,7 @@ def reading(folder: Path) -> Iterator[list[str]]:
             for file in _files_of(folder, pid):
                 if file.name.startswith(_OF_THE_LIVING):
                     file.unlink(missing_ok=True)
-        yield [str(file) for file in folder.glob("*.db")]
+        yield [str(file) for file in folder.glob("*.db") if _size(file)]
 
 
 def _renamed(file: Path) -> Path:
@@ -83,6 +83,14 @@ def _pids(folder: Path) -> set[int]:
 
 def _files_of(folder: Path, pid: int) -> list[Path]:
     return list(folder.glob(f"*_{pid}.db"))
+
+
+def _size(file: Path) -> int:
+    # A worker that makes a file gives it its size right after; another reader may have removed one.
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _is_running(pid: int) -> bool:

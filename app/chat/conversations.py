@@ -4,6 +4,7 @@ from app.chat.client import Client, Refusals
 from app.errors import InvalidConversationIdError, MessageRejectedError, SendOutcomeUnknownError
 from app.principals import Account
 from app.schemas import Answer, Document, JsonBoolean, text
+from app.upstream.exchange import OTHER_CONVERSATION
 
 _REFUSALS: Refusals = {
     400: MessageRejectedError,
@@ -50,5 +51,5 @@ class Conversations(Client):
         )
         # An answer about another conversation is no proof that this message was sent.
         if message["conversation_id"].lower() != conversation_id:
-            raise SendOutcomeUnknownError(reason="other_conversation")
+            raise SendOutcomeUnknownError(reason=OTHER_CONVERSATION)
         return message

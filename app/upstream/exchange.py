@@ -15,12 +15,13 @@ from app.upstream.transport import NothingSentError, TransportError, prepare
 # The pause before the retry is between one and two times this long, so that callers do not return in step.
 _PAUSE = 0.05
 
-# The word of whole answers that do not say what they must.
-INVALID_ANSWER = "invalid_answer"
+# The words of whole answers that do not say what they must, or say no.
+INVALID_ANSWER, OTHER_CONVERSATION = "invalid_answer", "other_conversation"
+ANSWERS = frozenset({INVALID_ANSWER, OTHER_CONVERSATION} | {f"status_{number}xx" for number in range(1, 6)})
 
 
 def status_class(response: requests.Response) -> str:
-    """The word of answers that say no, `status_5xx`: fit for logs and metrics, as those of the transport."""
+    """The word of an answer that says no, such as `status_5xx`."""
     return f"status_{response.status_code // 100}xx"
 
 

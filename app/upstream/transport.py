@@ -39,17 +39,20 @@ class TransportError(requests.RequestException):
 
 
 class NothingSentError(TransportError, requests.ConnectionError):
-    """Proved: not one byte of the request was handed to a connected socket.
+    """Proved: not one byte of the request was handed to a connected socket."""
 
-    Reasons: dns, connect_timeout, refused, reset, unreachable, tls, malformed (the request), unexpected.
-    """
+    # `malformed` is the request; an open circuit is the breaker's word.
+    REASONS = frozenset(
+        {"dns", "connect_timeout", "refused", "reset", "unreachable", "tls", "malformed", "unexpected"}
+        | {"circuit_open"}
+    )
 
 
 class NoAnswerError(TransportError):
-    """At least one byte was handed over and no complete answer came.
+    """At least one byte was handed over and no complete answer came."""
 
-    Reasons: deadline, reset, closed (before an answer began), cut, malformed, too_large, broken, unexpected.
-    """
+    # `closed` is before an answer began.
+    REASONS = frozenset({"deadline", "reset", "closed", "cut", "malformed", "too_large", "broken", "unexpected"})
 
 
 _WHY_NOTHING_SENT: tuple[tuple[type[Exception], str], ...] = (

@@ -5,6 +5,8 @@ config/listener.py adds up. No label has ids, or anything else of which a caller
 """
 
 import platform
+from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import Any, Literal
 
 from flask import Response
@@ -18,9 +20,12 @@ from app.errors import (
     IdempotencyUnavailableError,
     SendOutcomeUnknownError,
     ServiceError,
+    every_error,
 )
-from app.upstream.exchange import Exchanged
+from app.upstream.exchange import ANSWERS, Exchanged
+from app.upstream.transport import NoAnswerError, NothingSentError
 from app.version import VERSION
+from app.web.operations import Operation
 from app.web.state import RequestState
 
 # From what memory answers to what a deadline ends, in seconds.
@@ -47,8 +52,18 @@ _GAUGES = {
     "slots": ("Places for requests that wait for other services", [], "livesum"),
     "slots_taken": ("Those of them that are taken", [], "livesum"),
     "in_flight": ("Requests under way", [], "livesum"),
+    "keys_stale_workers": ("Worker processes whose key set could not be fetched again", [], "livesum"),
     "keys_age_seconds": ("Age of the oldest key set, 0 where keys are fixed", [], "livemax"),
     "build_info": ("1, and what is running", ["version", "python"], "livemax"),
+}
+
+
+# Why a message may end as it does: words of the exchange with a service behind, else the code of the answer.
+_WORDS = NothingSentError.REASONS | NoAnswerError.REASONS | ANSWERS
+_SENDS = {
+    *product(["sent"], [ACCEPTED, REPLAYED]),
+    *product(["not_sent", "unknown"], _WORDS),
+    *((error.outcome, error.code) for error in every_error()),
 }
 
 
@@ -73,11 +88,25 @@ class Metrics:
         }
         self._series: dict[tuple[Any, ...], Any] = {}
 
-    def begin(self) -> None:
-        """Count this process among the workers."""
+    def begin(self, operations: Iterable[Operation]) -> None:
+        """Count this process among the workers, and begin at zero whatever may come.
+
+        A series that is not there before its first event hides it from rates.
+        """
         self._workers.inc()
         self.set("workers", 1)
         self.set("build_info", 1, VERSION, platform.python_version())
+        for operation in operations:
+            for status, code in _ends_of(operation):
+                self._of(self._requests, operation.method, operation.rule, status, code)
+        for metric, series in (
+            (self._sends, _SENDS),
+            (self._limits, product(("admitted", "refused"), ("shared", "local"))),
+            (self._keys, product(("new", REPLAYED, *_ENDS_OF_KEYS.values()))),
+            (self._accounts, product(("asked", "remembered", "failed"))),
+        ):
+            for labels in series:
+                self._of(metric, *labels)
 
     def count(self, method: str, route: str | None, known: RequestState, response: Response) -> None:
         """Count one answer and all that led to it."""
@@ -107,6 +136,14 @@ class Metrics:
         if series is None:
             series = self._series[(metric, *labels)] = metric.labels(*labels) if labels else metric
         return series
+
+
+def _ends_of(operation: Operation) -> Iterator[tuple[str, str]]:
+    """The status and code of every answer that the operation may give."""
+    yield "200", NONE
+    for error in every_error():
+        if operation.said.sends or not error.of_sends:
+            yield str(error.status), error.code
 
 
 def reason_of(known: RequestState) -> str | None:

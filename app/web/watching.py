@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 
 from app.web import logs
 from app.web.metrics import Metrics, exchange_with
+from app.web.operations import Operation
 from app.web.state import RequestState, begin, state
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class Watch:
 
     metrics: Metrics
     gauges: Gauges
+    operations: Sequence[Operation] = ()
     draining: bool = False
     _under_way: set[int] = field(default_factory=set)
     _has_begun: bool = False
@@ -46,7 +48,7 @@ class Watch:
         with _harmless("gauges not published"):
             if not self._has_begun:
                 self._has_begun = True
-                self.metrics.begin()
+                self.metrics.begin(self.operations)
             self.metrics.set("in_flight", len(self._under_way))
             for (name, *labels), value in self.gauges().items():
                 self.metrics.set(name, value, *labels)

@@ -215,7 +215,7 @@ def test_a_lost_store_is_told(environ: dict[str, str], wire: Wire) -> None:
     store.close()
     assert [line["store"] for line in lines] == ["local", "local"]
     assert counted(app, "limit_decisions_total", decision="admitted", store="local") == 2
-    assert by_label(app, "idempotency_total", "result") == {"unavailable": 1}
+    assert counted(app, "idempotency_total", result="unavailable") == 1
     assert counted(app, "store_lost_workers") == 1
 
 
@@ -227,6 +227,24 @@ def test_what_is_published(app: Flask) -> None:
     told = ("workers", "workers_ready", "workers_started_total", "slots", "slots_taken", "in_flight")
     assert [counted(app, name) for name in told] == [1, 1, 1, 24, 0, 0]
     assert by_label(app, "circuit_open_workers", "service") == {"account": 0, "chat": 0}
+
+
+def test_every_series_begins_at_zero(app: Flask, caller: Caller, wire: Wire) -> None:
+    """A first failure is seen only where there was a zero before it: nothing adds a series later."""
+    assert isinstance(app, _Application)
+    app.watch.publish()
+
+    def series() -> set[tuple[str, ...]]:
+        samples = [sample for metric in app.watch.metrics.registry.collect() for sample in metric.samples]
+        return {(it.name, *it.labels.values()) for it in samples if "stage_seconds" not in it.name}
+
+    before = series()
+    for end in ENDS.values():
+        wire.answer_chat = end
+        caller.send(headers={"Idempotency-Key": "".join(map(str, [len(wire.chats)]))})
+    for changed in ({"company": "no-id"}, {"user": "nobody"}, {"headers": {"Authorization": "?"}}, {"data": "{"}):
+        caller.send(**changed)
+    assert {it for it in series() - before if "/openapi.json" not in it} == set()
 
 
 def test_an_open_circuit_is_published(environ: dict[str, str], wire: Wire) -> None:

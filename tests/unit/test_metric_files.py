@@ -62,8 +62,8 @@ def test_totals_go_on_over_workers(tmp_path: Path) -> None:
 def test_files_of_the_living_are_left_alone(tmp_path: Path) -> None:
     """A worker takes over from one that has ended, not from one that runs: this process."""
     mine = tmp_path / f"counter_{os.getpid()}.db"
-    mine.touch()
-    (tmp_path / f"gauge_livesum_{os.getpid()}.db").touch()
+    mine.write_bytes(bytes(8))
+    (tmp_path / f"gauge_livesum_{os.getpid()}.db").write_bytes(bytes(8))
     metric_files.take_over(tmp_path)
     with metric_files.reading(tmp_path) as files:
         assert len(files) == 2
@@ -88,3 +88,9 @@ def test_processes_of_others_run_as_well(tmp_path: Path, pid: int) -> None:
     (tmp_path / f"counter_{pid}.db").touch()
     metric_files.take_over(tmp_path)
     assert [file.name for file in tmp_path.glob("*.db")] == [f"counter_{pid}.db"]
+
+
+def test_a_file_that_is_being_made_has_nothing_yet(tmp_path: Path) -> None:
+    """prometheus_client makes it and gives it its size in two steps; a reader may come in between."""
+    (tmp_path / f"counter_{os.getpid()}.db").touch()
+    assert told(tmp_path) == {}
