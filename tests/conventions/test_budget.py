@@ -1,0 +1,113 @@
+"""What a send may cost, in things that can be counted: a slower one is seen here without a stopwatch."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from app import create_app
+from app.errors import Outcome
+from app.stores import Claim, Decision
+from app.stores.memory import MemoryStore
+from config.settings import load
+from tests.conftest import ENVIRON, Caller
+from tests.people import bearer
+from tests.wire import Wire
+
+# Functions written in Python that one send calls, from the WSGI call to the last byte of the answer, all libraries
+# included. Who exceeds it has made each send dearer: find out why, and raise it only for what is worth it.
+MOST_CALLS = 750
+
+
+class Counted(MemoryStore):
+    """A store that counts what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def hit(self, key: str, limit: int, window: int) -> Decision:
+        self.calls.append("hit")
+        return super().hit(key, limit, window)
+
+    def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
+        self.calls.append("claim")
+        return super().claim(key, fingerprint, owner, lease=lease, again=again)
+
+    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+        self.calls.append("settle")
+        super().settle(key, owner, outcome, answer)
+
+
+class Bench:
+    """A service whose every cost is counted."""
+
+    def __init__(self) -> None:
+        self.store, self.wire = Counted(), Wire()
+        self.app = create_app(load(ENVIRON), store=self.store, transport=self.wire)
+        self.client = self.app.test_client()
+        self.headers = bearer()
+
+    def send(self, **more: str) -> int:
+        return Caller(self.client).send(headers={**self.headers, **more}).status_code
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_calls_of_the_store(bench: Bench) -> None:
+    """One decides the limit; a key takes one before the send and one after it."""
+    assert bench.send() == 200
+    assert bench.store.calls == ["hit"]
+    assert bench.send(**{"Idempotency-Key": "a"}) == 200
+    assert bench.store.calls == ["hit", "hit", "claim", "settle"]
+
+
+def test_calls_upstream(bench: Bench) -> None:
+    """The first send asks for the account; those after it only send."""
+    assert [bench.send() for _ in range(3)] == [200] * 3
+    assert (len(bench.wire.lookups), len(bench.wire.chats)) == (1, 3)
+
+
+def test_refusals_cost_nothing_behind(bench: Bench) -> None:
+    """Without a token nothing is asked; over the limit, only the store."""
+    assert Caller(bench.client).send(headers={"Authorization": "Bearer a.b.c"}).status_code == 401
+    assert (bench.store.calls, bench.wire.requests) == ([], [])
+    assert [bench.send() for _ in range(31)][-1] == 429
+    assert (len(bench.store.calls), len(bench.wire.chats)) == (31, 30)
+
+
+def test_calls_of_functions(bench: Bench) -> None:
+    """A send by somebody who has sent before."""
+    for _ in range(3):
+        bench.send()
+    counted = calls_of(bench)
+    total = sum(counted.values())
+    dearest = "\n".join(f"{count:5} {name}" for name, count in counted.most_common(15))
+    assert total <= MOST_CALLS, f"{total} calls, most of them in:\n{dearest}"
+
+
+def calls_of(bench: Bench) -> Counter[str]:
+    """What is called within the application, by module."""
+    counted: Counter[str] = Counter()
+    application: Callable[..., Any] = bench.app.wsgi_app
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            counted[frame.f_globals.get("__name__", "?")] += 1
+
+    def watched(*arguments: Any) -> Any:
+        sys.setprofile(note)
+        try:
+            return application(*arguments)
+        finally:
+            sys.setprofile(None)
+
+    bench.app.wsgi_app = watched  # type: ignore[assignment,method-assign] # as Flask's documentation has it
+    assert bench.send() == 200
+    return counted
