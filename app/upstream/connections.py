@@ -1,17 +1,18 @@
 """One connection to one service: whether a byte was handed over, and whether it can be used again."""
 
-import http.client
 import re
 import ssl
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import requests
 
 from app.upstream.answers import Answer
 from app.upstream.sockets import DeadlineSocket, Lookup, Trust, connect, secure
 
-_FIELD_VALUE = re.compile(r"[^\x00\r\n]*")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_METHOD = re.compile(r"[A-Z]{1,16}")
+_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00\r\n]*")
 
 # Refuses to wait without a system call: only what has been received already can be read.
 _NO_TIME = float("-inf")
@@ -25,16 +26,19 @@ class Origin(NamedTuple):
     port: int
     trust: Trust
 
+    @property
+    def authority(self) -> str:
+        """What the Host field says (RFC 9110, 7.2), without a port that goes without saying."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
-class Connection(http.client.HTTPConnection):
+
+class Connection:
     """A connection that one exchange at a time may use; it opens with the first.
 
     `handed_over` turns true right before the first byte of a request goes to the connected socket, and is the
     only proof that nothing was sent. `reusable` is true after a complete answer that allows another request.
     """
-
-    response_class = Answer
-    sock: DeadlineSocket | Any
 
     def __init__(
         self,
@@ -42,77 +46,75 @@ class Connection(http.client.HTTPConnection):
         context: Callable[[Trust], ssl.SSLContext],
         lookup: Lookup,
     ) -> None:
-        super().__init__(origin.host, origin.port)
         self.origin = origin
-        self.default_port = 443 if origin.scheme == "https" else 80
+        self.sock: DeadlineSocket | None = None
         self.handed_over = self.reusable = False
         self._context = context
         self._lookup = lookup
-        self._outgoing: list[bytes] = []
 
     def exchange(self, request: requests.PreparedRequest, target: str, deadline: float, room: int) -> Answer:
         """Send the request and read the whole answer, both before the deadline (`time.monotonic`).
 
         A body of more than `room` bytes is none.
 
-        Raises OSError, ValueError, http.client.HTTPException; `handed_over` tells whether anything was sent.
+        Raises OSError, ValueError, TypeError, AnswerError; `handed_over` tells whether anything was sent.
         """
         self.handed_over = self.reusable = False
-        self._compose(request, target)
-        self._open(deadline)
-        self._hand_over()
-        with self.getresponse() as answer:
+        data = _compose(request, target, self.origin)
+        sock = self._opened(deadline)
+        sock.deadline = deadline
+        sock.arm()
+        self.handed_over = True
+        # Head and body leave together, in one packet if they fit.
+        sock.sendall(data)
+        with Answer(sock, method=request.method) as answer:
+            answer.begin()
             answer.body = answer.read_body(room)
-            self.reusable = not answer.will_close and self._is_quiet(answer)
+            self.reusable = not answer.will_close and _is_quiet(sock, answer)
         return answer
 
-    def getresponse(self) -> Answer:
-        """`http.client`'s, with the type of answer that it makes here."""
-        answer = super().getresponse()
-        if not isinstance(answer, Answer):
-            raise TypeError("response_class was not obeyed")
-        return answer
+    def close(self) -> None:
+        """Close it; the next exchange opens it anew."""
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
 
-    def send(self, data: Any) -> None:  # noqa: ANN401  # http.client gives bytes
-        """Keep what `http.client` has composed: head and body leave together, in one packet if they fit."""
-        self._outgoing.append(data)
-
-    def _compose(self, request: requests.PreparedRequest, target: str) -> None:
-        self._outgoing.clear()
-        names = {_text(name).lower() for name in request.headers}
-        body = _body(request)
-        self.putrequest(request.method or "", target, skip_host="host" in names, skip_accept_encoding=True)
-        for name, value in request.headers.items():
-            if not _FIELD_VALUE.fullmatch(_text(value)):
-                raise ValueError("a line break in a header")
-            self.putheader(_text(name), _text(value))
-        self.endheaders(body)
-
-    def _open(self, deadline: float) -> None:
+    def _opened(self, deadline: float) -> DeadlineSocket:
         if self.sock is None:
             scheme, host, port, trust = self.origin
             self.sock = connect(host, port, deadline, self._lookup)
             if scheme == "https":
                 self.sock = secure(self.sock, self._context(trust), host, deadline)
-        self.sock.deadline = deadline
+        return self.sock
 
-    def _hand_over(self) -> None:
-        data = b"".join(self._outgoing)
-        self.sock.arm()
-        self.handed_over = True
-        self.sock.sendall(data)
 
-    def _is_quiet(self, answer: Answer) -> bool:
-        """Whether nothing follows the answer in what has been received."""
-        self.sock.deadline = _NO_TIME
-        try:
-            return not answer.fp.peek(1)
-        except TimeoutError:
-            return not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending())
+def _is_quiet(sock: DeadlineSocket, answer: Answer) -> bool:
+    """Whether nothing follows the answer in what has been received."""
+    sock.deadline = _NO_TIME
+    try:
+        return not answer.fp.peek(1)
+    except TimeoutError:
+        return not (isinstance(sock, ssl.SSLSocket) and sock.pending())
+
+
+def _compose(request: requests.PreparedRequest, target: str, origin: Origin) -> bytes:
+    """The bytes of the request; raises ValueError or TypeError where it cannot be written as one."""
+    body = _body(request)
+    lines = [f"{_text(name)}: {_text(value)}" for name, value in request.headers.items()]
+    if not (_METHOD.fullmatch(request.method or "") and all(map(_FIELD.fullmatch, lines))):
+        raise ValueError("more than one line in a method or a field")
+    given = any(line[:5].lower() == "host:" for line in lines)
+    host = [] if given else [f"Host: {origin.authority}"]
+    head = "\r\n".join([f"{request.method} {target} HTTP/1.1", *host, *lines, "\r\n"])
+    return head.encode("latin-1") + (body or b"")
 
 
 def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if not isinstance(value, str):
+        raise TypeError("a field is text")
+    return value
 
 
 def _body(request: requests.PreparedRequest) -> bytes | None:

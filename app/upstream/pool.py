@@ -76,6 +76,8 @@ class Pool:
 
 def _is_readable(connection: Connection) -> bool:
     # Closed by the peer, or bytes that nobody asked for. (select() fails on descriptors over 1,023.)
+    if connection.sock is None:
+        return True
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return bool(poll.poll(0))

@@ -62,7 +62,6 @@ _WHY_NOTHING_SENT: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionRefusedError, "refused"),
     (ConnectionError, "reset"),
     (OSError, "unreachable"),
-    (http.client.HTTPException, "malformed"),
     (ValueError, "malformed"),
     (TypeError, "malformed"),
 )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from app.upstream.connections import Origin
 from app.upstream.transport import NothingSentError, Transport, prepare
 from tests.unit.upstream.peers import OK, Peer, answering
 
@@ -56,6 +57,21 @@ def test_a_host_that_is_given_is_kept(serve: Serve, transport: Transport) -> Non
     assert peer.requests[0].lower().count(b"host: other.test") == peer.requests[0].lower().count(b"host:") == 1
 
 
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        (("http", "a.test", 80), "a.test"),
+        (("https", "a.test", 443), "a.test"),
+        (("http", "a.test", 443), "a.test:443"),
+        (("https", "::1", 443), "[::1]"),
+        (("http", "::1", 8000), "[::1]:8000"),
+    ],
+)
+def test_the_host_of_an_origin(origin: tuple[str, str, int], host: str) -> None:
+    """As in the URL, without the port that its scheme has anyway."""
+    assert Origin(*origin, True).authority == host
+
+
 @pytest.mark.parametrize("headers", [{"Content-Length": "1"}, {"Content-Length": "3"}, {}])
 def test_the_length_is_the_bodys(serve: Serve, transport: Transport, headers: dict[str, str]) -> None:
     """A wrong length would make a part of the body the next request, or wait for bytes that never come."""
@@ -77,6 +93,10 @@ BAD_REQUESTS = {
     "line break in a value": prepare("POST", "{url}", {"A": "b\r\nC: d"}, b""),
     "folded value": prepare("POST", "{url}", {"A": "b\r\n c"}, b""),
     "line break in a name": prepare("POST", "{url}", {"A\r\nC": "d"}, b""),
+    "line break in bytes": prepare("POST", "{url}", {"A": b"b\r\nC: d"}, b""),  # type: ignore[dict-item]
+    "a number": prepare("POST", "{url}", {"A": 1}, b""),  # type: ignore[dict-item]
+    "blank in a name": prepare("POST", "{url}", {"A ": "b"}, b""),
+    "no name": prepare("POST", "{url}", {"": "b"}, b""),
     "value beyond latin-1": prepare("POST", "{url}", {"A": "\u20ac"}, b""),
     "line break in the method": prepare("POST / HTTP/1.1\r\nA:", "{url}", {}, b""),
     "line break in the path": prepare("POST", "{url}a\r\nb", {}, b""),
