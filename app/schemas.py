@@ -50,6 +50,16 @@ class JsonBoolean(fields.Boolean):
         return value
 
 
+class Text(fields.String):
+    """A text taken as it is, without the 3 µs that marshmallow spends on finding nothing to do with it."""
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as marshmallow declares it
+        """The text; marshmallow says what is wrong with anything else."""
+        if isinstance(value, str) and not self.validators:
+            return value
+        return super().deserialize(value, *args, **kwargs)
+
+
 class Digits(fields.Integer):
     """A whole number in at most nine ASCII digits; marshmallow's own takes " +1" and other scripts as well."""
 
@@ -59,9 +69,9 @@ class Digits(fields.Integer):
         return int(value)
 
 
-def text(example: str, **metadata: str) -> fields.String:
+def text(example: str, **metadata: str) -> Text:
     """A required text. Of an answer, its `format` is documented and not judged."""
-    return fields.String(required=True, metadata={"example": example, **metadata})
+    return Text(required=True, metadata={"example": example, **metadata})
 
 
 def not_blank(value: str) -> None:
