@@ -45,8 +45,11 @@ class _Application(Flask):
     watch: Watch
 
     def wsgi_app(self, environ: Any, start_response: Any) -> Any:  # noqa: ANN401 - as Flask declares it
-        with self.watch.request(environ):
+        number = self.watch.begin(environ)
+        try:
             return super().wsgi_app(environ, start_response)
+        finally:
+            self.watch.end(number)
 
     def ensure_sync(self, func: Any) -> Any:  # noqa: ANN401 - as Flask declares it
         # Flask would look at every view and hook of every request whether it is a coroutine: none is.

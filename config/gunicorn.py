@@ -40,6 +40,8 @@ timeout = 30
 _longest = HEAD_SECONDS + BODY_SECONDS + _settings.account_timeout_seconds + _settings.chat_timeout_seconds
 graceful_timeout = int(_longest) + 5
 keepalive = 5
+# gunicorn-h1c, in C: refuses what the one in Python refuses, in a quarter of its time.
+http_parser = "fast"
 control_socket_disable = True
 # A worker that cannot open one more file ends, with all its requests: it takes in only as many connections as
 # leave room for what its threads open.

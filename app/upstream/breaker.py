@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from app.upstream.transport import NothingSentError
 
@@ -35,23 +35,12 @@ class Breaker:
         """Whether attempts are refused now, but for the one that tries."""
         return self._failures >= self._threshold
 
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
+    def attempt(self) -> AbstractContextManager[None]:
         """Around one connect and exchange; raises NothingSentError("circuit_open") instead of starting it."""
-        self._admit()
-        try:
-            yield
-        except NothingSentError as error:
-            # What we wrote wrongly says nothing of the service.
-            if error.reason != "malformed":
-                self._failed()
-            raise
-        except BaseException:
-            self._succeeded()
-            raise
-        self._succeeded()
+        return _Attempt(self)
 
-    def _admit(self) -> None:
+    def admit(self) -> None:
+        """Raise NothingSentError("circuit_open") unless an attempt may start."""
         if not self.open:
             return
         with self._lock:
@@ -59,6 +48,14 @@ class Breaker:
                 raise NothingSentError("circuit_open")
             # Whoever comes while this one tries is refused for another pause.
             self._next_try = self._clock() + _PAUSE
+
+    def note(self, error: BaseException | None) -> None:
+        """Tell how an attempt ended."""
+        if not isinstance(error, NothingSentError):
+            self._succeeded()
+        # What we wrote wrongly says nothing of the service.
+        elif error.reason != "malformed":
+            self._failed()
 
     def _failed(self) -> None:
         with self._lock:
@@ -75,3 +72,16 @@ class Breaker:
             was_open, self._failures = self.open, 0
         if was_open:
             logger.warning("circuit closed", extra={"service": self.service})
+
+
+class _Attempt(AbstractContextManager[None]):
+    __slots__ = ("_breaker",)
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+
+    def __enter__(self) -> None:
+        self._breaker.admit()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._breaker.note(error)

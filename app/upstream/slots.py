@@ -1,8 +1,7 @@
 """How many requests may wait for other services at once."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from app.errors import OverloadedError
 
@@ -23,15 +22,23 @@ class Slots:
         """How many places are taken now."""
         return len(self._taken)
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold a place; raises OverloadedError at once when all are taken."""
+    def taken(self) -> AbstractContextManager[None]:
+        """Around what needs a place; raises OverloadedError at once when all are taken."""
+        return _Place(self._free, self._taken)
+
+
+class _Place(AbstractContextManager[None]):
+    __slots__ = ("_free", "_taken")
+
+    def __init__(self, free: threading.BoundedSemaphore, taken: "set[object]") -> None:
+        self._free = free
+        self._taken = taken
+
+    def __enter__(self) -> None:
         if not self._free.acquire(blocking=False):
             raise OverloadedError
-        place = object()
-        self._taken.add(place)
-        try:
-            yield
-        finally:
-            self._taken.discard(place)
-            self._free.release()
+        self._taken.add(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._taken.discard(self)
+        self._free.release()

@@ -1,8 +1,7 @@
 """Routes that send: what became of the message is told in every answer, and a key is sent under once."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -28,7 +27,7 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
 
     @wraps(view)
     def sending(account: Account, **arguments: Any) -> Response:  # noqa: ANN401 - the view's own
-        with _telling_failures():
+        with _telling_failures:
             attempt = _attempt(account, arguments)
         if attempt is None:
             return _run(view, account, arguments)
@@ -42,7 +41,7 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
 
 def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
     """The claim of the request's key; None without one."""
-    given = request.headers.get("Idempotency-Key")
+    given = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if given is None:
         return None
     key = _KEY.fullmatch(given)
@@ -53,20 +52,24 @@ def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
     return services().idempotency.claim(scope, [account.company_id, arguments])
 
 
-@contextmanager
-def _telling_failures() -> Iterator[None]:
+class _TellingFailures:
     """A failure that is foreseen knows what became of the message."""
-    try:
-        yield
-    except ServiceError as error:
-        state().outcome = error.outcome
-        raise
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ServiceError):
+            state().outcome = error.outcome
+
+
+_telling_failures = _TellingFailures()
 
 
 def _run(view: Callable[..., Response], account: Account, arguments: dict[str, Any]) -> Response:
     known = state()
     known.outcome = "unknown"
-    with _telling_failures():
+    with _telling_failures:
         response = view(account, **arguments)
     known.outcome = "sent"
     return response

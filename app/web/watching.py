@@ -33,15 +33,15 @@ class Watch:
     _under_way: set[int] = field(default_factory=set)
     _has_begun: bool = False
 
-    @contextmanager
-    def request(self, environ: dict[str, Any]) -> Iterator[None]:
-        """Around one request."""
-        known = begin(environ)
-        self._under_way.add(id(known))
-        try:
-            yield
-        finally:
-            self._under_way.discard(id(known))
+    def begin(self, environ: dict[str, Any]) -> int:
+        """Note that a request has come; the number is for `end`."""
+        number = id(begin(environ))
+        self._under_way.add(number)
+        return number
+
+    def end(self, number: int) -> None:
+        """Note that the request of this number is over."""
+        self._under_way.discard(number)
 
     def publish(self) -> None:
         """Tell how things stand in this process; to be called once a second, by one thread. Raises nothing."""
