@@ -1,20 +1,23 @@
 """Who asks, and as what."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who a verified token speaks for: `id` is opaque, and unique for its `issuer`."""
+    """Who a verified token speaks for: `id` is opaque, and unique for its `issuer`.
+
+    `digest` is a name of fixed length that does not say who it is, for keys of stores and for logs.
+    """
 
     issuer: str
     id: str
+    digest: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def digest(self) -> str:
-        """A name of fixed length that does not say who it is, for keys of stores and for logs."""
-        return hashlib.blake2b(f"{self.issuer}\0{self.id}".encode(), digest_size=16).hexdigest()
+    def __post_init__(self) -> None:
+        name = hashlib.blake2b(f"{self.issuer}\0{self.id}".encode(), digest_size=16).hexdigest()
+        object.__setattr__(self, "digest", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ class Slots:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._free = threading.BoundedSemaphore(count)
+        self._lock = threading.Lock()
         self._taken: set[object] = set()
 
     @property
@@ -24,21 +24,28 @@ class Slots:
 
     def taken(self) -> AbstractContextManager[None]:
         """Around what needs a place; raises OverloadedError at once when all are taken."""
-        return _Place(self._free, self._taken)
+        return _Place(self)
+
+    def take(self, place: object) -> None:
+        """Take a place, known as this object from then on; raises OverloadedError."""
+        with self._lock:
+            if len(self._taken) >= self.count:
+                raise OverloadedError
+            self._taken.add(place)
+
+    def leave(self, place: object) -> None:
+        """Give the place back."""
+        self._taken.discard(place)
 
 
 class _Place(AbstractContextManager[None]):
-    __slots__ = ("_free", "_taken")
+    __slots__ = ("_slots",)
 
-    def __init__(self, free: threading.BoundedSemaphore, taken: "set[object]") -> None:
-        self._free = free
-        self._taken = taken
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
 
     def __enter__(self) -> None:
-        if not self._free.acquire(blocking=False):
-            raise OverloadedError
-        self._taken.add(self)
+        self._slots.take(self)
 
     def __exit__(self, *_: object) -> None:
-        self._taken.discard(self)
-        self._free.release()
+        self._slots.leave(self)

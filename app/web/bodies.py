@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Literal
+from typing import IO, Any, Literal
 from urllib.parse import parse_qsl
 
-from flask import Response, request
+from flask import Request, Response
 from marshmallow import Schema, ValidationError
 
 from app import strict_json
@@ -14,6 +14,7 @@ from app.schemas import Body
 from app.web.declarations import declare
 from app.web.rendering import json_response
 from app.web.services import services
+from app.web.state import current
 
 _KEY = "send_message.body"
 _MOST_NAMES = 100
@@ -63,9 +64,10 @@ def gives(
 
 def json_body() -> Any:  # noqa: ANN401 - whatever JSON can hold
     """The request's JSON body, read once; raises InvalidParamsError, BodyTooLargeError."""
+    request = current()
     if _KEY not in request.environ:
         try:
-            request.environ[_KEY] = strict_json.read(_raw_body())
+            request.environ[_KEY] = strict_json.read(_raw_body(request))
         except strict_json.StrictJsonError as error:
             raise InvalidParamsError from error
     return request.environ[_KEY]
@@ -74,7 +76,7 @@ def json_body() -> Any:  # noqa: ANN401 - whatever JSON can hold
 def _query() -> dict[str, str]:
     """The values of the query, each name given once, in UTF-8 and without U+0000."""
     try:
-        given = request.query_string.decode("ascii")
+        given = current().query_string.decode("ascii")
         pairs = parse_qsl(given, keep_blank_values=True, errors="strict", max_num_fields=_MOST_NAMES)
     except ValueError as error:
         raise InvalidParamsError from error
@@ -84,15 +86,15 @@ def _query() -> dict[str, str]:
     return values
 
 
-def _raw_body() -> bytes:
+def _raw_body(request: Request) -> bytes:
     """The body's bytes, if it is announced as JSON in UTF-8 and not larger than MAX_BODY_BYTES."""
-    if not _is_json():
+    if not _is_json(request):
         raise InvalidParamsError
     largest, announced = services().largest_body, request.content_length
     if (announced or 0) > largest:
         raise BodyTooLargeError
     # One byte more tells a chunked body that is too large from one that just fits.
-    data = _read(largest + 1)
+    data = _read(request.stream, largest + 1)
     if len(data) > largest:
         raise BodyTooLargeError
     # Shorter than announced it is incomplete (RFC 9112 section 8), even if what came is JSON.
@@ -101,7 +103,7 @@ def _raw_body() -> bytes:
     return data
 
 
-def _is_json() -> bool:
+def _is_json(request: Request) -> bool:
     if request.environ.get("CONTENT_TYPE") == "application/json":
         # As nearly everybody writes it; there is nothing to parse.
         return True
@@ -109,11 +111,11 @@ def _is_json() -> bool:
     return request.mimetype == "application/json" and charset.lower() == "utf-8"
 
 
-def _read(size: int) -> bytes:
+def _read(stream: IO[bytes], size: int) -> bytes:
     data = bytearray()
     try:
         # One read may give less than there is.
-        while len(data) < size and (piece := request.stream.read(size - len(data))):
+        while len(data) < size and (piece := stream.read(size - len(data))):
             data += piece
     except Exception as error:
         # A body that is chunked wrongly or cut off: each WSGI server has exceptions of its own for that.

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import request
-
 from app.errors import AuthUnavailableError, IncompleteError, InvalidParamsError, UnauthorizedError
 from app.principals import User
+from app.tokens.verifier import TokenVerifier
 from app.web.bodies import json_body
 from app.web.declarations import Place, declaration_of, declare
 from app.web.ids import canonical, noun
 from app.web.services import services
-from app.web.state import state
+from app.web.state import RequestState, current, state
 
 # RFC 6750 section 2.1; the scheme is case-insensitive (RFC 9110 section 11.1).
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
@@ -35,19 +34,19 @@ def company_scoped(
 
         @wraps(view)
         def guarded(**ids: str) -> Any:  # noqa: ANN401 - the view's own
-            known = state()
+            known, made = state(), services()
             with known.stage("auth"):
-                known.user = user = _authenticate(sends=said.sends)
+                known.user = user = _authenticate(known, made.tokens, sends=said.sends)
             known.outcome = "not_sent" if said.sends else None
             with known.stage("limit"):
-                services().limits.charge()
+                made.limits.charge(known, current().endpoint or "", limit)
             try:
                 given = ids.pop("company_id") if company_in == "url" else _company_in_body()
                 company_id = canonical("company_id", given)
                 others = {name: canonical(name, value) for name, value in ids.items()}
                 known.ids = {"company": company_id, **{noun(name): value for name, value in others.items()}}
                 with known.stage("account"):
-                    account = services().accounts.find(user, company_id, role, known.correlation)
+                    account = made.accounts.find(user, company_id, role, known.correlation)
                 return view(account, **others)
             except IncompleteError as error:
                 raise type(error)(said.refusal) from error
@@ -64,14 +63,14 @@ def _company_in_body() -> object:
     return document["company_id"]
 
 
-def _authenticate(*, sends: bool) -> User:
+def _authenticate(known: RequestState, tokens: TokenVerifier, *, sends: bool) -> User:
     """The user of the request's bearer token; raises UnauthorizedError or AuthUnavailableError."""
-    header = request.environ.get("HTTP_AUTHORIZATION", "")
+    header = known.environ.get("HTTP_AUTHORIZATION", "")
     bearer = _BEARER.fullmatch(header)
     if bearer is None:
         raise UnauthorizedError(presented=header[:7].lower() == "bearer " and header[7:].strip() != "")
     try:
-        return services().tokens.verify(bearer[1])
+        return tokens.verify(bearer[1])
     except AuthUnavailableError as error:
-        state().outcome = error.outcome if sends else None
+        known.outcome = error.outcome if sends else None
         raise

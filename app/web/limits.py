@@ -8,7 +8,7 @@ Flask-Limiter's own way to it costs some 200 µs a request.
 from functools import cache
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import Flask
 from flask_limiter import Limiter
 from limits import RateLimitItem, parse
 from limits.storage import Storage
@@ -17,8 +17,7 @@ from limits.util import WindowStats
 
 from app.errors import RateLimitExceededError
 from app.stores import Store
-from app.web.declarations import declaration_of
-from app.web.state import state, verified_user
+from app.web.state import RequestState, state, verified_user
 
 _STRATEGY = "one-call"
 
@@ -76,17 +75,14 @@ class Limits:
         self._limiter.init_app(app)
         self._limit = limit
 
-    def charge(self) -> None:
-        """Charge the verified user of the current request, once, for its operation.
+    def charge(self, known: RequestState, operation: str, limit: str | None) -> None:
+        """Charge the verified user of this request, once, for this operation and by its limit, if it has its own.
 
         Raises RateLimitExceededError.
         """
-        operation = request.endpoint or ""
-        own = declaration_of(current_app.view_functions[operation]).limit
         # In the order of Flask-Limiter's own decorator, so that windows have the keys that it gives them.
-        if not self._limiter.limiter.hit(_item(own or self._limit), _payer(), operation):
-            decision = state().decision
-            raise RateLimitExceededError(retry_after=decision.retry_after if decision else None)
+        if not self._limiter.limiter.hit(_item(limit or self._limit), _payer(), operation):
+            raise RateLimitExceededError(retry_after=known.decision.retry_after if known.decision else None)
 
 
 @cache

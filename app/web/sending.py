@@ -5,14 +5,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from app.errors import IdempotencyKeyInvalidError, ServiceError
 from app.idempotency import Attempt
 from app.principals import Account
 from app.web.declarations import declare
 from app.web.services import services
-from app.web.state import state, verified_user
+from app.web.state import current, state, verified_user
 
 # The draft of the IETF has the key in double quotes, most clients send it bare.
 _KEY = re.compile(r'("?)([A-Za-z0-9._:-]{1,255})\1')
@@ -41,14 +41,14 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
 
 def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
     """The claim of the request's key; None without one."""
-    given = request.environ.get("HTTP_IDEMPOTENCY_KEY")
+    given = current().environ.get("HTTP_IDEMPOTENCY_KEY")
     if given is None:
         return None
     key = _KEY.fullmatch(given)
     if key is None:
         raise IdempotencyKeyInvalidError
     user = verified_user()
-    scope = [user.issuer, user.id, account.company_id, request.endpoint or "", key[2]]
+    scope = [user.issuer, user.id, account.company_id, current().endpoint or "", key[2]]
     return services().idempotency.claim(scope, [account.company_id, arguments])
 
 

@@ -2,17 +2,16 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 
 from app.web import logs
 from app.web.metrics import Metrics, exchange_with
 from app.web.operations import Operation
-from app.web.state import RequestState, begin, state
+from app.web.state import RequestState, begin, current, state
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class Watch:
     def note(self, response: Response) -> Response:
         """Log and count an answer; whatever goes wrong with that, the answer stays as it is."""
         with _harmless("answer not noted"):
-            known = state()
+            request, known = current(), state()
             _finish(known)
             route = request.url_rule.rule if request.url_rule else None
             logs.log(request, route, known, response)
@@ -79,10 +78,17 @@ def _finish(known: RequestState) -> None:
     known.stages["total"] = time.monotonic() - known.started
 
 
-@contextmanager
-def _harmless(event: str) -> Iterator[None]:
+class _harmless:  # noqa: N801 - reads as contextlib's own do
     """Around what must neither end a worker nor turn a sent message into an error."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - as above
-        logger.error(event, extra={"exception": type(error).__name__})  # noqa: TRY400 - the text may hold what a log must not
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        logger.error(self._event, extra={"exception": kind.__name__})
+        return True
