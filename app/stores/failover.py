@@ -51,12 +51,13 @@ class FailoverStore:
     def hit(self, key: str, limit: int, window: int) -> Decision:
         """As `Store.hit`, but never raises StoreLostError."""
         era = self._era.get()
-        try:
-            with self._noticing_loss(era):
+        if era.prober is None:
+            try:
                 return self._shared.hit(key, limit, window)
-        except StoreLostError:
-            share = max(1, limit // self._processes)
-            return replace(era.local.hit(key, share, window), limit=limit, shared=False)
+            except StoreLostError as error:
+                self._lose(era, error)
+        share = max(1, limit // self._processes)
+        return replace(era.local.hit(key, share, window), limit=limit, shared=False)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
         """As `Store.claim`; while the shared store is lost it raises at once: no process may decide alone."""

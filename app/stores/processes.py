@@ -2,8 +2,8 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -37,20 +37,9 @@ class Pool(Generic[Value]):
         self._close = close
         self._idle: PerProcess[deque[Value]] = PerProcess(deque)
 
-    @contextmanager
-    def lend(self) -> Iterator[Value]:
+    def lend(self) -> AbstractContextManager[Value]:
         """A connection for this thread alone; on an error it is closed instead of used again."""
-        idle = self._idle.get()
-        try:
-            connection = idle.pop()
-        except IndexError:
-            connection = self._connect()
-        try:
-            yield connection
-        except BaseException:
-            self._close(connection)
-            raise
-        idle.append(connection)
+        return _Loan(self._idle.get(), self._connect, self._close)
 
     def close(self) -> None:
         """Close the connections that nobody uses at the moment."""
@@ -58,3 +47,25 @@ class Pool(Generic[Value]):
         with suppress(IndexError):
             while True:
                 self._close(idle.pop())
+
+
+class _Loan(AbstractContextManager[Value]):
+    __slots__ = ("_close", "_connect", "_connection", "_idle")
+
+    def __init__(self, idle: deque[Value], connect: Callable[[], Value], close: Callable[[Value], object]) -> None:
+        self._idle = idle
+        self._connect = connect
+        self._close = close
+
+    def __enter__(self) -> Value:
+        try:
+            self._connection = self._idle.pop()
+        except IndexError:
+            self._connection = self._connect()
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
+        if kind is None:
+            self._idle.append(self._connection)
+        else:
+            self._close(self._connection)

@@ -5,8 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from operator import methodcaller
 from pathlib import Path
 
@@ -42,7 +41,7 @@ class SqliteStore:
         """As `Store.hit`; stamps are exact to a millisecond."""
         length = window * SECOND
         record = {"key": key, "window": length, "length": limit * WIDTH}
-        with _lent(self._connections) as connection:
+        with _losing, self._connections.lend() as connection:
             if next(self._hits) % SWEEP_EVERY == 0:
                 self._sweep(connection)
             connection.execute(HIT, record)
@@ -53,7 +52,7 @@ class SqliteStore:
         """As `Store.claim`; one statement."""
         lapses, kept = lifetime(lease)
         record = {"key": key, "fingerprint": fingerprint, "owner": owner, "again": again}
-        with _lent(self._connections) as connection:
+        with _losing, self._connections.lend() as connection:
             connection.execute(CLAIM, {**record, "lease": lapses, "kept": kept})
             (claim,) = connection.execute(CLAIMED, record).fetchall()
         return judge(*claim)
@@ -61,7 +60,7 @@ class SqliteStore:
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As `Store.settle`; one statement."""
         record = {"key": key, "owner": owner, "outcome": outcome, "answer": answer}
-        with _lent(self._connections) as connection:
+        with _losing, self._connections.lend() as connection:
             connection.execute(RELEASE if outcome == "not_sent" else SETTLE, record)
 
     def probe(self) -> None:
@@ -108,14 +107,16 @@ class SqliteStore:
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
 
 
-@contextmanager
-def _lent(pool: Pool[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
-    try:
-        with pool.lend() as connection:
-            yield connection
-    except (sqlite3.Error, OSError) as error:
-        # SQLite's own names, such as SQLITE_BUSY and SQLITE_FULL, say it best.
-        raise StoreLostError(getattr(error, "sqlite_errorname", type(error).__name__)) from error
+class _Told(AbstractContextManager[None]):
+    """Around what is said to SQLite: its errors, and those of opening it, are a lost store."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, sqlite3.Error | OSError):
+            # SQLite's own names, such as SQLITE_BUSY and SQLITE_FULL, say it best.
+            raise StoreLostError(getattr(error, "sqlite_errorname", type(error).__name__)) from error
+
+
+_losing = _Told()
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
