@@ -11,6 +11,7 @@ from tests.system.behaviours import waits
 from tests.system.clients import Answer, ask, ask_together, sending
 from tests.system.conftest import Serve
 from tests.system.processes import accepts, await_until
+from tests.system.scrapes import scrape, tell
 from tests.system.servers import Server
 from tests.system.standins import Services
 
@@ -33,6 +34,27 @@ def test_sigterm_lets_what_is_under_way_end(serve: Serve, services: Services, ga
     assert server.wait() == 0
     assert server.is_free()
     assert len(services.ledger.entries) == 8
+
+
+def test_readiness_says_draining_until_the_end(serve: Serve, services: Services, gate: threading.Event) -> None:
+    """From SIGTERM on the listener says so; new connections are refused, and the send under way is answered."""
+    services.behaviours["held"] = waits(gate)
+    server = serve()
+    with ThreadPoolExecutor(1) as callers:
+        held = callers.submit(ask, server.port, sending(text="held"))
+        services.ledger.await_entries(1)
+        assert tell(server, "/health/ready").document == {"status": "ready", "reasons": [], "workers": 2}
+        server.signal(signal.SIGTERM)
+        await_until(lambda: tell(server, "/health/ready").status == 503, lambda: f"still ready:\n{server.log}")
+        await_until(server.is_free, lambda: f"still listens:\n{server.log}")
+        told = tell(server, "/health/ready")
+        assert (told.status, told.document["reasons"]) == (503, ["draining"])
+        assert tell(server, "/health/live").status == 200
+        assert scrape(server).total("draining") == 1
+        gate.set()
+        assert held.result().status == 200
+
+    assert server.wait() == 0
 
 
 def accepts_nothing(server: Server) -> bool:

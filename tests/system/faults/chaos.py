@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 
+from tests.system.faults.agreement import agreement
 from tests.system.faults.crowds import WAYS, crowd
 from tests.system.faults.deadlines import nobody_listens, slow_service
 from tests.system.faults.deaths import (
@@ -20,16 +21,27 @@ from tests.system.faults.keepalive import keepalive_race
 from tests.system.faults.keys import keyed_sends, storm
 from tests.system.faults.losses import LOSSES, can_mount
 from tests.system.faults.playing import Scene, play, say
+from tests.system.faults.probes import probed
 from tests.system.faults.restarts import WAYS as RESTARTS
 from tests.system.faults.restarts import rolling_restarts
 from tests.system.faults.sends import sends
+from tests.system.faults.soak import soak
 from tests.system.faults.stores import busy_store, failover_forgets, lost_store
+from tests.system.faults.totals import kept_totals
 from tests.system.proxies import program
 
 
 def scenes() -> Iterator[tuple[str, Scene]]:
     """All scenes at full length, by names that `--only` looks into."""
     yield "sends", partial(sends, count=10_000, callers=32)
+    yield "operators: agreement", partial(agreement, count=10_000, callers=32)
+    yield "operators: totals", partial(kept_totals, restarts=50)
+    for threads in ("32", "350"):
+        yield (
+            f"operators: probes, {threads} threads",
+            partial(probed, clients=500, asked=100, settings={"THREADS": threads}),
+        )
+    yield "operators: soak", partial(soak, seconds=600)
     yield "keys", partial(keyed_sends, count=2_000, callers=32)
     yield "storm", partial(storm, keys=50, callers=20)
     yield "deaths: workers", partial(killed_workers, kills=30, every=2)

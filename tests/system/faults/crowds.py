@@ -56,7 +56,7 @@ def crowd(
         stage.laboratory.usual = taking(hangs if "for ever" in way else waits(awake))
     environ = {"CHAT_TIMEOUT_SECONDS": "8", **(settings or {})}
     server = stage.serve(OURS, **environ)
-    with under_load(*[_patient(stage, server.port)] * clients) as attempts:
+    with under_load(*[patient(stage, server.port)] * clients) as attempts:
         threading.Event().wait(1.5)
         took = {
             name: _measure(server.port, request, status, asked) for name, (request, status) in _INNOCENT.items()
@@ -93,7 +93,7 @@ def _tell(report: Report, name: str, ordered: list[float], allowed: float) -> No
     report.violations += [f"{name} at {most:.3f} s"] * (most > allowed)
 
 
-def _patient(stage: Stage, port: int) -> Callable[[], Sequence[Attempt]]:
+def patient(stage: Stage, port: int) -> Callable[[], Sequence[Attempt]]:
     """A client who sends and, if it is told so, waits before the next message."""
 
     def call() -> list[Attempt]:

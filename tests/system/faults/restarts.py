@@ -33,6 +33,7 @@ WAYS: dict[str, Callable[[Nginx, Server], None]] = {
     "SIGTERM, taken out before": _takes_out,
     "SIGTERM, its socket held": _restarts,
     "SIGHUP": lambda _, server: server.renew(),
+    "SIGTERM alone": _restarts,
 }
 
 

@@ -14,6 +14,7 @@ from tests.system.faults.laboratory import Laboratory, reset_unread
 from tests.system.faults.oracles import judged
 from tests.system.faults.stage import Attempt, Message, Report, Stage
 from tests.system.processes import ReservedPort
+from tests.system.servers import OURS, Server
 
 # Faults of connecting come before anything is known of the request, and a close that nobody announced may
 # meet the next request on its way: so each has a service of its own.
@@ -50,28 +51,34 @@ def weather(laboratory: Laboratory) -> Iterator[None]:
         door.open()
 
 
-def sends(stage: Stage, count: int, callers: int) -> Report:
-    """`count` messages from so many callers at once, nobody repeats."""
+@contextmanager
+def serving_places(stage: Stage, **changes: str) -> Iterator[dict[str, Server]]:
+    """A service for each of PLACES, of which "" has two workers and the laboratory behind it."""
     changeable = stage.enter(Laboratory(stage.ledger, DELIVERS.act))
     hole = stage.enter(Laboratory(stage.ledger, DELIVERS.act))
     hole.door.block()
     closing = stage.enter(Laboratory(stage.ledger, taking(hanging_up)))
     refusing = stage.enter(Laboratory(stage.ledger, refusing_early))
-    with ReservedPort() as nobody:
+    with ReservedPort() as nobody, weather(changeable):
         urls = {"refused": f"http://127.0.0.1:{nobody.number}", "hole": hole.url, "weather": changeable.url}
         urls |= {"close after the answer": closing.url, "refusal before the body": refusing.url}
-        ports = {"": stage.serve().port}
+        servers = {"": stage.serve(OURS, **changes)}
         for place, url in urls.items():
-            ports[place] = stage.serve(CHAT_SERVICE_URL=url, WEB_CONCURRENCY="1").port
-        planned = [_plan(stage) for _ in range(count)]
+            servers[place] = stage.serve(OURS, CHAT_SERVICE_URL=url, **changes, WEB_CONCURRENCY="1")
+        yield servers
+
+
+def sends(stage: Stage, count: int, callers: int) -> Report:
+    """`count` messages from so many callers at once, nobody repeats."""
+    with serving_places(stage) as servers, ThreadPoolExecutor(callers) as threads:
+        planned = [plan(stage) for _ in range(count)]
         begun = monotonic()
-        with weather(changeable), ThreadPoolExecutor(callers) as threads:
-            attempts = list(threads.map(lambda plan: stage.send(ports[plan[0]], plan[1]), planned))
+        attempts = list(threads.map(lambda one: stage.send(servers[one[0]].port, one[1]), planned))
         return _report(stage, attempts, monotonic() - begun)
 
 
-def _plan(stage: Stage) -> tuple[str, Message]:
-    """A place, and a message to send there."""
+def plan(stage: Stage) -> tuple[str, Message]:
+    """A place, and a message to send there; two in five meet a fault."""
     if stage.random.random() > 0.4:
         return "", stage.message()
     group = stage.random.choice(_GROUPS)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.system.faults.agreement import agreement
 from tests.system.faults.crowds import crowd
 from tests.system.faults.deadlines import nobody_listens, slow_service
 from tests.system.faults.deaths import (
@@ -14,11 +15,14 @@ from tests.system.faults.deaths import (
 from tests.system.faults.keepalive import keepalive_race
 from tests.system.faults.keys import keyed_sends, storm
 from tests.system.faults.losses import LOSSES
+from tests.system.faults.probes import probed
 from tests.system.faults.restarts import WAYS as RESTARTS
 from tests.system.faults.restarts import rolling_restarts
 from tests.system.faults.sends import sends
+from tests.system.faults.soak import soak
 from tests.system.faults.stage import Report, Stage
 from tests.system.faults.stores import lost_store
+from tests.system.faults.totals import kept_totals
 from tests.system.proxies import require
 
 pytestmark = pytest.mark.system
@@ -105,3 +109,23 @@ def test_a_crowd_that_waits_is_in_nobodys_way(stage: Stage, way: str) -> None:
 def test_an_idle_connection_that_is_about_to_close_is_no_trap(stage: Stage) -> None:
     """Sends at the idle limit of the chat service seldom end unknown, and never twice or untrue."""
     hold(keepalive_race(stage, idle=0.5, rounds=4, lanes=16, share=0.05))
+
+
+def test_ledger_log_and_metrics_agree_to_the_last_one(stage: Stage) -> None:
+    """Whatever was answered is logged, counted, and true of what the chat service got."""
+    hold(agreement(stage, count=300, callers=16))
+
+
+def test_no_total_is_lost_with_a_worker(stage: Stage) -> None:
+    """Workers are replaced, wear out and are killed; the files of their metrics do not pile up."""
+    hold(kept_totals(stage, restarts=6))
+
+
+def test_probes_are_answered_while_a_crowd_waits(stage: Stage) -> None:
+    """The listener needs no thread of a worker."""
+    hold(probed(stage, clients=60, asked=20, within=SLACK))
+
+
+def test_ordinary_traffic_leaves_nothing_open(stage: Stage) -> None:
+    """What is asked in the long form for ten minutes works at all; growth shows only there."""
+    hold(soak(stage, seconds=6, judged=False))

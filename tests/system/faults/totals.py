@@ -1,0 +1,155 @@
+"""Totals that outlive workers: metrics beside what callers were answered, while workers come and go."""
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.system.faults.acts import late
+from tests.system.faults.deaths import all_sent
+from tests.system.faults.loads import Call, under_load
+from tests.system.faults.oracles import outcome
+from tests.system.faults.stage import Attempt, Report, Stage
+from tests.system.processes import await_until
+from tests.system.scrapes import ROUTE, folder, scrape
+from tests.system.servers import Kind, Server, gunicorn
+
+_CALLERS, _PAUSE_SECONDS = 4, 0.05
+# Two workers more than usual, for a moment.
+_MORE_FILES = 8
+# A worker leaves after so many requests: now and then in a scene.
+_WEARING: Kind = gunicorn("--max-requests", "150", "--max-requests-jitter", "100")
+
+
+class Watch:
+    """Scrapes again and again, and counts workers and the files of their metrics, for one `with` block."""
+
+    def __init__(self, server: Server) -> None:
+        self.folder = folder(server)
+        self.sizes: list[tuple[int, int]] = []
+        self.scrapes = 0
+        self.wrong: list[str] = []
+        self.seen = set[int]()
+        self._server = server
+
+    def ended(self) -> int:
+        """How many workers are no more."""
+        return len(self.seen - set(self._server.pids()))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Watch until the end of the block."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(over,), name="watch")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _watch(self, over: threading.Event) -> None:
+        before = scrape(self._server)
+        while not over.wait(0.02):
+            self.seen |= set(self._server.pids())
+            now = scrape(self._server)
+            self.wrong += now.fallen_since(before)
+            self.sizes.append(_size(self.folder))
+            self.scrapes += 1
+            before = now
+
+
+def kept_totals(stage: Stage, restarts: int) -> Report:
+    """At least so many workers are replaced, worn out or killed, under a light load; no total is lost."""
+    stage.laboratory.usual = late(0.02)
+    server = stage.serve(_WEARING)
+    watch = Watch(server)
+    ways = (server.renew, lambda: _kill(stage, server))
+    with watch.running(), under_load(*[_unhurried(stage, server.port)] * _CALLERS) as attempts:
+        while watch.ended() < restarts:
+            stage.random.choice(ways)()
+            threading.Event().wait(0.5)
+    answered = [attempt for attempt in attempts if attempt.answer]
+    report = all_sent(f"{restarts} workers end", stage, answered)
+    report.violations += _compared(server, attempts)
+    await_until(
+        lambda: _has_all(server, watch),
+        lambda: f"{watch.ended()} ended, {scrape(server).by('workers_ended_total')}",
+    )
+    _tell(report, watch, len(attempts) - len(answered))
+    code = server.stop()
+    report.violations += [f"exit code {code}"] * (code != 0) + ["the folder is left"] * watch.folder.exists()
+    return report
+
+
+def _unhurried(stage: Stage, port: int) -> Call:
+    def call() -> Sequence[Attempt]:
+        attempt = stage.send(port, stage.message())
+        threading.Event().wait(_PAUSE_SECONDS)
+        return [attempt]
+
+    return call
+
+
+def _kill(stage: Stage, server: Server) -> None:
+    """Kill one of the workers, and wait until there is another."""
+    count = len(server.pids())
+    victim = stage.random.choice(server.pids())
+    os.kill(victim, signal.SIGKILL)
+    await_until(lambda: victim not in server.pids() and len(server.pids()) >= count, lambda: server.log)
+
+
+def _compared(server: Server, attempts: Sequence[Attempt]) -> Iterator[str]:
+    """Where the totals are not what callers were told; who was killed may have counted what it did not tell."""
+    told = Counter(
+        (str(attempt.answer.status), attempt.answer.code or "none") for attempt in attempts if attempt.answer
+    )
+    outcomes = Counter((str(outcome(attempt.answer)),) for attempt in attempts if attempt.answer)
+    untold = sum(attempt.answer is None for attempt in attempts)
+    seen = scrape(server)
+    for name, expected, counted in (
+        ("requests_total", told, seen.by("requests_total", "status", "code", route=ROUTE)),
+        ("sends_total", outcomes, seen.by("sends_total", "outcome")),
+        (
+            "stage_seconds",
+            {("total",): len(attempts) - untold},
+            seen.by("stage_seconds_count", "stage", route=ROUTE, stage="total"),
+        ),
+    ):
+        too_few = {
+            labels: number - counted[labels] for labels, number in expected.items() if counted[labels] < number
+        }
+        if too_few or counted.total() > sum(expected.values()) + untold:
+            yield f"{name}: answered {expected}, without an answer {untold}, counted {counted}"
+
+
+def _has_all(server: Server, watch: Watch) -> bool:
+    return scrape(server).total("workers_ended_total") == watch.ended()
+
+
+def _tell(report: Report, watch: Watch, untold: int) -> None:
+    report.figures["without an answer"] = untold
+    report.figures["workers ended"] = watch.ended()
+    report.figures["scrapes, totals that fell"] = [watch.scrapes, len(watch.wrong)]
+    report.violations += watch.wrong
+    fifth = max(1, len(watch.sizes) // 5)
+    first, last = max(watch.sizes[:fifth]), max(watch.sizes[-fifth:])
+    report.figures["most files and bytes, first and last fifth"] = [first, last]
+    report.figures["files and bytes in the end"] = _size(watch.folder)
+    # What comes with every worker goes with it; what is kept of all of them together may get longer.
+    if last[0] > first[0] + _MORE_FILES or last[1] > first[1] * 1.25:
+        report.violations.append(f"the folder has grown from {first} to {last}")
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """How many files are in the folder, and their bytes; one may go while it is looked at."""
+    sizes = []
+    for file in path.iterdir():
+        try:
+            sizes.append(file.stat().st_size)
+        except FileNotFoundError:
+            continue
+    return len(sizes), sum(sizes)

@@ -1,0 +1,212 @@
+"""The log of real processes: every line is JSON, a request's line has it all, and nobody's secrets are in it."""
+
+import json
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.people import ACME, CONVERSATION, token
+from tests.system.behaviours import closes, waits
+from tests.system.clients import Connection, Request, ask, sending
+from tests.system.conftest import Serve
+from tests.system.processes import await_until
+from tests.system.scrapes import ROUTE, listeners
+from tests.system.servers import OURS, PRELOADED, Kind, Server
+from tests.system.standins import Services
+from tests.unit.stores.servers import free_port
+
+pytestmark = pytest.mark.system
+
+HEAD = {"time", "level", "logger", "event"}
+REQUEST = HEAD | {
+    *("request_id", "trace_id", "span_id", "method", "route", "status", "code", "send_outcome", "reason"),
+    *("user", "company", "conversation", "client", "auth_ms", "limit_ms", "account_ms", "upstream_ms", "total_ms"),
+    *("cpu_ms", "bytes_in", "bytes_out", "attempts", "account", "idempotency_key", "replayed", "limit", "store"),
+    "worker",
+}
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def line_of(server: Server, request: Request, request_id: str) -> dict[str, Any]:
+    """The one line that a request has, which was answered."""
+    headers = {**request.headers, "X-Request-ID": request_id}
+    answer = ask(server.port, Request(request.method, request.target, headers, request.body))
+    found: list[dict[str, Any]] = []
+
+    def is_here() -> bool:
+        found[:] = [line for line in server.events("request") if line["request_id"] == request_id]
+        return bool(found)
+
+    await_until(is_here, lambda: f"no line:\n{server.log}")
+    (line,) = found
+    assert line["status"] == answer.status
+    assert line["bytes_out"] == len(answer.body)
+    assert set(line) == REQUEST
+    return line
+
+
+def what(line: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: line[name] for name in names}
+
+
+def test_a_sent_message_has_every_field(serve: Serve, services: Services) -> None:
+    """Who, for whom, where the time went, and who answered."""
+    server = serve()
+    given = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+    request = sending(headers=given)
+    line = line_of(server, request, "sent-1")
+    assert what(line, "level", "logger", "event") == {
+        "level": "INFO",
+        "logger": "app.web.logs",
+        "event": "request",
+    }
+    assert what(line, "method", "route", "status", "code") == {
+        "method": "POST",
+        "route": ROUTE,
+        "status": 200,
+        "code": None,
+    }
+    assert what(line, "send_outcome", "reason", "replayed") == {
+        "send_outcome": "sent",
+        "reason": "accepted",
+        "replayed": False,
+    }
+    assert what(line, "company", "conversation", "client") == {
+        "company": ACME,
+        "conversation": CONVERSATION,
+        "client": "127.0.0.1",
+    }
+    assert what(line, "attempts", "account", "limit", "store", "idempotency_key") == {
+        "attempts": 1,
+        "account": "asked",
+        "limit": "admitted",
+        "store": "shared",
+        "idempotency_key": None,
+    }
+    assert line["trace_id"] == TRACE
+    assert line["bytes_in"] == len(request.body or b"")
+    assert line["worker"] in server.pids()
+    stages = [line[f"{stage}_ms"] for stage in ("auth", "limit", "account", "upstream")]
+    assert all(taken >= 0 for taken in stages)
+    assert sum(stages) <= line["total_ms"]
+    assert [entry.request_id for entry in services.ledger.entries] == ["sent-1"]
+
+
+def test_a_replay_says_so(serve: Serve) -> None:
+    """The key is told as a hash, the same both times; nothing went upstream the second time."""
+    server = serve(WEB_CONCURRENCY="1")
+    request = sending(headers={"Idempotency-Key": "a-key-of-mine"})
+    first, second = line_of(server, request, "first"), line_of(server, request, "second")
+    assert what(first, "replayed", "reason", "attempts", "account") == {
+        "replayed": False,
+        "reason": "accepted",
+        "attempts": 1,
+        "account": "asked",
+    }
+    assert what(second, "send_outcome", "replayed", "reason", "account") == {
+        "send_outcome": "sent",
+        "replayed": True,
+        "reason": "replayed",
+        "account": "remembered",
+    }
+    assert not second["attempts"]
+    assert first["idempotency_key"] == second["idempotency_key"]
+    assert first["user"] == second["user"]
+    assert "a-key-of-mine" not in server.log
+
+
+def test_refusals_say_how_far_they_came(serve: Serve, services: Services) -> None:
+    """What was not looked at is null, and there is no outcome before it is known who asks."""
+    services.behaviours["doubt"] = closes
+    server = serve(RATE_LIMIT="5 per minute", WEB_CONCURRENCY="1")
+    nobody = line_of(server, sending(headers={"Authorization": "Bearer x.y.z"}), "nobody")
+    assert what(nobody, "status", "code", "user", "send_outcome", "reason", "limit", "account") == {
+        "status": 401,
+        "code": "UNAUTHORIZED",
+        **dict.fromkeys(("user", "send_outcome", "reason", "limit", "account")),
+    }
+    refused = line_of(server, sending("a-member-a", text=" "), "refused")
+    assert what(refused, "code", "send_outcome", "reason", "limit", "account") == {
+        "code": "INVALID_PARAMS",
+        "send_outcome": "not_sent",
+        "reason": "INVALID_PARAMS",
+        "limit": "admitted",
+        "account": "asked",
+    }
+    assert not refused["attempts"]
+    doubtful = line_of(server, sending("a-member-a", text="doubt"), "doubtful")
+    assert what(doubtful, "code", "send_outcome", "reason", "attempts") == {
+        "code": "SEND_OUTCOME_UNKNOWN",
+        "send_outcome": "unknown",
+        "reason": "closed",
+        "attempts": 1,
+    }
+    for number in range(5):
+        line_of(server, sending("a-member-b"), f"b-{number}")
+    limited = line_of(server, sending("a-member-b"), "limited")
+    assert what(limited, "code", "send_outcome", "reason", "limit", "account") == {
+        "code": "RATE_LIMIT_EXCEEDED",
+        "send_outcome": "not_sent",
+        "reason": "RATE_LIMIT_EXCEEDED",
+        "limit": "refused",
+        "account": None,
+    }
+
+
+def test_nobody_listens_upstream(serve: Serve) -> None:
+    """A refused connection is tried twice, and nothing was sent."""
+    server = serve(CHAT_SERVICE_URL=f"http://127.0.0.1:{free_port()}")
+    line = line_of(server, sending(), "in-vain")
+    assert what(line, "code", "send_outcome", "reason", "attempts") == {
+        "code": "CHAT_SERVICE_UNAVAILABLE",
+        "send_outcome": "not_sent",
+        "reason": "refused",
+        "attempts": 2,
+    }
+
+
+@pytest.mark.parametrize(("proxies", "client"), [("0", "127.0.0.1"), ("1", "198.51.100.9"), ("2", "192.0.2.7")])
+def test_the_client_is_who_the_trusted_proxies_name(serve: Serve, proxies: str, client: str) -> None:
+    """What a client says of itself, in front of them, is not believed."""
+    claims = {"X-Forwarded-For": "10.6.6.6, 192.0.2.7, 198.51.100.9"}
+    assert line_of(serve(TRUSTED_PROXIES=proxies), sending(headers=claims), "from-afar")["client"] == client
+
+
+@pytest.mark.parametrize("kind", [OURS, PRELOADED], ids=["loaded by workers", "loaded before the fork"])
+def test_every_line_of_a_life_is_json(serve: Serve, services: Services, gate: threading.Event, kind: Kind) -> None:
+    """Start, use, nonsense, a killed worker, a killed listener, SIGHUP, and SIGTERM with a send under way."""
+    services.behaviours["held"] = waits(gate)
+    server: Server = serve(kind, LOG_LEVEL="DEBUG", GUNICORN_CMD_ARGS="--log-level debug")
+    bearer = token("a-member-with-a-secret")
+    secret = sending(
+        text="a text of mine", headers={"Authorization": f"Bearer {bearer}", "Idempotency-Key": "a-key-of-mine"}
+    )
+    assert [ask(server.port, secret).status for _ in range(2)] == [200, 200]
+    for nonsense in (
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01" * 50,
+        secret.to_bytes().replace(b"POST", b"PO ST"),
+    ):
+        with Connection(server.port) as connection:
+            connection.socket.sendall(nonsense)
+            connection.socket.recv(1000)
+    os.kill(server.pids()[0], signal.SIGKILL)
+    os.kill(listeners(server)[0], signal.SIGKILL)
+    await_until(lambda: len(server.pids()) == 2 and listeners(server), lambda: server.log)
+    server.renew()
+    with ThreadPoolExecutor(1) as callers:
+        held = callers.submit(ask, server.port, sending(text="held"))
+        services.ledger.await_entries(2)
+        server.signal(signal.SIGTERM)
+        await_until(server.is_free, lambda: f"still listens:\n{server.log}")
+        gate.set()
+        assert held.result().status == 200
+    assert server.wait() == 0
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    assert all(set(line) >= HEAD for line in lines)
+    found = [each for each in ("a text of mine", "a-key-of-mine", bearer.split(".")[2]) if each in server.log]
+    assert found == []
