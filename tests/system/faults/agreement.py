@@ -22,6 +22,7 @@ Errand = tuple[str, Sequence[Attempt]]
 Counts = Counter[tuple[str, ...]]
 
 _KEYED, _REFUSED = 0.15, 0.05
+_ENDS_OF_KEYS = {"IDEMPOTENCY_KEY_REUSED": "reused", "IDEMPOTENCY_IN_PROGRESS": "in_progress"}
 # What nobody has a message sent for: the caller is nobody, the company is none, or another's.
 _REFUSALS: Sequence[dict[str, Any]] = (
     {"headers": {"Authorization": "Bearer x"}},
@@ -112,7 +113,7 @@ def _told(attempts: Sequence[Attempt], lines: Sequence[Line]) -> Iterator[str]:
         assert attempt.answer is not None, attempt
         answer, line = attempt.answer, by_id[attempt.request_id]
         said = (answer.status, answer.code, outcome(answer), attempt.code == "replayed")
-        logged = (line["status"], line["code"], line["send_outcome"], bool(line["replayed"]))
+        logged = (line["status"], line["code"], line["send_outcome"], bool(line.get("replayed")))
         if said != logged:
             yield f"answered {said}, logged {logged}"
 
@@ -123,8 +124,8 @@ def _counted(lines: Sequence[Line], seen: Scrape) -> Iterator[str]:
     expected: dict[str, Counts] = {
         "requests_total": Counter((str(line["status"]), line["code"] or "none") for line in lines),
         "sends_total": Counter((line["send_outcome"], line["reason"]) for line in sends),
-        "limit_decisions_total": Counter((line["limit"], line["store"]) for line in lines if line["limit"]),
-        "account_lookups_total": Counter((str(line["account"]),) for line in lines if line["account"]),
+        "limit_decisions_total": Counter((line["limit"], line["store"]) for line in lines if line.get("limit")),
+        "account_lookups_total": Counter((line["account"],) for line in lines if line.get("account")),
         "idempotency_total": Counter((found,) for line in lines if (found := _of_key(line))),
         "stage_seconds_count": Counter({("total",): len(lines)}),
     }
@@ -144,13 +145,13 @@ def _counted(lines: Sequence[Line], seen: Scrape) -> Iterator[str]:
 
 def _of_key(line: Line) -> str | None:
     """What was found of the request's key; None where it was not looked for."""
-    if not line["idempotency_key"]:
-        return None
-    if line["replayed"]:
+    if line.get("replayed"):
         return "replayed"
-    known = {"IDEMPOTENCY_KEY_REUSED": "reused", "IDEMPOTENCY_IN_PROGRESS": "in_progress"}
-    known |= {"SEND_OUTCOME_UNKNOWN": "new" if line["attempts"] else "unknown"}
-    return known.get(line["code"], "new")
+    if line["code"] in _ENDS_OF_KEYS:
+        return _ENDS_OF_KEYS[line["code"]]
+    if line["code"] == "SEND_OUTCOME_UNKNOWN" and not line.get("attempts"):
+        return "unknown"
+    return "new" if line.get("idempotency_key") else None
 
 
 def _entered(lines: Sequence[Line], entries: Sequence[Entry]) -> Iterator[str]:
@@ -158,11 +159,11 @@ def _entered(lines: Sequence[Line], entries: Sequence[Entry]) -> Iterator[str]:
     by_id = {line["request_id"]: line for line in lines}
     for entry in entries:
         line = by_id.get(entry.request_id)
-        if line is None or line["replayed"] or line["send_outcome"] not in {"sent", "unknown"}:
+        if line is None or line.get("replayed") or line["send_outcome"] not in {"sent", "unknown"}:
             yield f"an entry whose line is {line and (line['send_outcome'], line['reason'])}"
     handed_over = Counter(entry.request_id for entry in entries)
     for line in lines:
-        if line["send_outcome"] == "sent" and handed_over[line["request_id"]] != (not line["replayed"]):
+        if line["send_outcome"] == "sent" and handed_over[line["request_id"]] != (not line.get("replayed")):
             yield f"a line says sent ({line['reason']}), the ledger has {handed_over[line['request_id']]}"
 
 
