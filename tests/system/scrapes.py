@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.system.clients import Answer, Connection, Request
-from tests.system.processes import children, is_running
+from tests.system.processes import children, command_line, is_running
 from tests.system.servers import Server
 
 # The route that sends, as metrics and logs name it.
@@ -78,7 +78,7 @@ def parse(text: str) -> Scrape:
 def listeners(server: Server) -> list[int]:
     """The process that answers; there is none for a moment after it was killed."""
     running = [pid for pid in children(server.process.pid) if is_running(pid)]
-    return [pid for pid in running if "config.listener" in _command(pid)]
+    return [pid for pid in running if "config.listener" in command_line(pid)]
 
 
 def folder(server: Server) -> Path:
@@ -86,10 +86,3 @@ def folder(server: Server) -> Path:
     maps = [line for pid in server.pids() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
     (found,) = {Path(line.split(maxsplit=5)[5]).parent for line in maps if line.endswith(".db")}
     return found
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""

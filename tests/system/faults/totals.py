@@ -1,5 +1,6 @@
 """Totals that outlive workers: metrics beside what callers were answered, while workers come and go."""
 
+import http.client
 import os
 import signal
 import threading
@@ -56,10 +57,14 @@ class Watch:
         before = scrape(self._server)
         while not over.wait(0.02):
             self.seen |= set(_workers(self._server))
-            now = scrape(self._server)
-            self.wrong += now.fallen_since(before)
             self.sizes.append(_size(self.folder))
             self.scrapes += 1
+            try:
+                now = scrape(self._server)
+            except (OSError, http.client.HTTPException) as error:
+                self.wrong.append(f"a scrape without an answer: {error}")
+                continue
+            self.wrong += now.fallen_since(before)
             before = now
 
 
@@ -95,9 +100,15 @@ def _unhurried(stage: Stage, port: int) -> Call:
 
 
 def _kill(stage: Stage, server: Server, watch: Watch) -> None:
-    """Kill a worker that has worked; every worker that there is has done so before and after."""
-    await_until(lambda: len(_workers(server)) == _WORKERS, lambda: f"too few are at work:\n{server.log}")
-    os.kill(stage.random.choice(sorted(watch.seen & set(server.pids()))), signal.SIGKILL)
+    """Kill a worker when all are at work, and wait until all are again."""
+    at_work = list[int]()
+
+    def are_seen() -> bool:
+        at_work[:] = sorted(watch.seen & set(server.pids()))
+        return len(at_work) == _WORKERS
+
+    await_until(are_seen, lambda: f"too few are at work:\n{server.log}")
+    os.kill(stage.random.choice(at_work), signal.SIGKILL)
     await_until(lambda: len(_workers(server)) == _WORKERS, lambda: f"too few are at work:\n{server.log}")
 
 
@@ -137,7 +148,7 @@ def _started(server: Server) -> int:
 def _tell(report: Report, watch: Watch, untold: int) -> None:
     report.figures["without an answer"] = untold
     report.figures["workers ended"] = watch.ended()
-    report.figures["scrapes, totals that fell"] = [watch.scrapes, len(watch.wrong)]
+    report.figures["scrapes, those that failed or fell"] = [watch.scrapes, len(watch.wrong)]
     report.violations += watch.wrong
     fifth = max(1, len(watch.sizes) // 5)
     first, last = max(watch.sizes[:fifth]), max(watch.sizes[-fifth:])
