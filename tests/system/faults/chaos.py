@@ -17,6 +17,7 @@ from tests.system.faults.deaths import (
     terminated,
     worn_out_workers,
 )
+from tests.system.faults.drains import drained
 from tests.system.faults.keepalive import keepalive_race
 from tests.system.faults.keys import keyed_sends, storm
 from tests.system.faults.losses import LOSSES, can_mount
@@ -34,14 +35,6 @@ from tests.system.proxies import program
 def scenes() -> Iterator[tuple[str, Scene]]:
     """All scenes at full length, by names that `--only` looks into."""
     yield "sends", partial(sends, count=10_000, callers=32)
-    yield "operators: agreement", partial(agreement, count=10_000, callers=32)
-    yield "operators: totals", partial(kept_totals, restarts=50)
-    for threads in ("32", "350"):
-        yield (
-            f"operators: probes, {threads} threads",
-            partial(probed, clients=500, asked=100, settings={"THREADS": threads}),
-        )
-    yield "operators: soak", partial(soak, seconds=600)
     yield "keys", partial(keyed_sends, count=2_000, callers=32)
     yield "storm", partial(storm, keys=50, callers=20)
     yield "deaths: workers", partial(killed_workers, kills=30, every=2)
@@ -50,6 +43,8 @@ def scenes() -> Iterator[tuple[str, Scene]]:
     yield "deploys: SIGHUP", partial(replaced_workers, times=3)
     yield "deploys: max_requests", partial(worn_out_workers, seconds=20)
     yield "deploys: SIGTERM", partial(terminated, sends=24)
+    for gap in (0, 0.002, 0.02):
+        yield f"deploys: SIGTERM, {1000 * gap:.0f} ms", partial(drained, times=5, gap=gap)
     for restart in RESTARTS:
         yield f"nginx: {restart}", partial(rolling_restarts, way=restart, times=20, latency=1.0)
     for callers in (4, 8, 16):
@@ -68,6 +63,19 @@ def scenes() -> Iterator[tuple[str, Scene]]:
         )
     for idle, rounds in ((0.5, 150), (1.0, 70), (2.0, 35)):
         yield f"race: {idle}", partial(keepalive_race, idle=idle, rounds=rounds, lanes=16)
+    yield from _of_operators()
+
+
+def _of_operators() -> Iterator[tuple[str, Scene]]:
+    """What those are promised who run the service."""
+    yield "operators: agreement", partial(agreement, count=10_000, callers=32)
+    yield "operators: totals", partial(kept_totals, restarts=50)
+    for threads in ("32", "350"):
+        yield (
+            f"operators: probes, {threads} threads",
+            partial(probed, clients=500, asked=100, settings={"THREADS": threads}),
+        )
+    yield "operators: soak", partial(soak, seconds=600)
 
 
 def _possible() -> Iterator[tuple[str, Scene]]:

@@ -12,6 +12,7 @@ from tests.system.faults.deaths import (
     terminated,
     worn_out_workers,
 )
+from tests.system.faults.drains import drained
 from tests.system.faults.keepalive import keepalive_race
 from tests.system.faults.keys import keyed_sends, storm
 from tests.system.faults.losses import LOSSES
@@ -75,6 +76,11 @@ def test_max_requests_fails_no_send(stage: Stage) -> None:
 def test_sigterm_fails_no_send_under_way(stage: Stage) -> None:
     """What the chat service has is answered before the process ends."""
     hold(terminated(stage, sends=16))
+
+
+def test_sigterm_resets_nobody_who_has_connected(stage: Stage) -> None:
+    """Also where the first byte comes a moment later; who comes too late is refused."""
+    hold(drained(stage, times=2, gap=0.005))
 
 
 @pytest.mark.parametrize("way", RESTARTS)
