@@ -1,0 +1,71 @@
+"""What Prometheus gets of a real service."""
+
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conventions.watched import documented
+from tests.system.clients import Connection, Request, ask, sending
+from tests.system.conftest import Serve
+from tests.system.monitors import SHIPPED, promtool
+from tests.system.processes import await_until
+from tests.system.servers import Server
+
+pytestmark = pytest.mark.system
+
+
+def scraped(server: Server) -> str:
+    """What it tells Prometheus now."""
+    with Connection(server.metrics_port) as connection:
+        return connection.ask(Request("GET", "/metrics")).body.decode()
+
+
+@pytest.fixture
+def server(serve: Serve) -> Server:
+    """After sends with and without a key and a request that was refused."""
+    server = serve()
+    for headers in ({}, {"Idempotency-Key": "one"}, {"Idempotency-Key": "one"}, {"Authorization": "Bearer x"}):
+        ask(server.port, sending(headers=headers))
+    # Gauges come within a second.
+    await_until(lambda: "send_message_workers 2.0\n" in scraped(server), lambda: scraped(server))
+    return server
+
+
+@pytest.fixture
+def text(server: Server) -> str:
+    return scraped(server)
+
+
+def test_promtool_has_no_objection(text: str) -> None:
+    """To names, types, units and the form."""
+    assert promtool("check", "metrics", given=text) == ""
+
+
+def test_what_is_scraped_is_in_the_table(text: str) -> None:
+    """Every series, with its labels and its type; and every metric of the table is scraped."""
+    table = documented()
+    families = {
+        family.name + "_total" * (family.type == "counter"): family
+        for family in text_string_to_metric_families(text)
+    }
+    assert set(families) == set(table)
+    for name, family in families.items():
+        assert family.type == table[name].kind
+        for sample in family.samples:
+            assert set(sample.labels) == table[name].series[sample.name]
+
+
+def test_what_has_not_happened_yet_is_there(text: str) -> None:
+    """At 0, so that its first time is seen as an increase."""
+    assert 'send_message_sends_total{outcome="unknown",reason="reset"} 0.0\n' in text
+    assert 'send_message_account_lookups_total{result="failed"} 0.0\n' in text
+
+
+def test_every_field_of_a_log_line_is_in_the_table(server: Server) -> None:
+    """And every field of the table is on some line of a request."""
+    page = (SHIPPED / "metrics.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", page[page.index("## Log lines") :], re.MULTILINE)
+    table = {field for row in rows for field in re.findall(r"`(\w+)`", row)}
+    written = {field for line in server.events("request") for field in line}
+    assert written - {"time", "level", "logger", "event"} == table
