@@ -38,7 +38,7 @@ send: override export TEXT := $(value TEXT)
 test: $(INSTALLED)  ## run all tests, against real processes where a process is the point
 	$(BIN)/python -m pytest $(PYTEST)
 
-chaos: $(INSTALLED)  ## break the chat service, the store and the workers, and see what callers are told (30 min)
+chaos: $(INSTALLED)  ## break the chat service, the store and the workers, and see what callers are told and which alerts fire (40 min)
 	$(BIN)/python -m tests.system.faults.chaos $(CHAOS)
 
 attack: $(INSTALLED)  ## send what is hostile to a real service, and see that nothing of it passes (5 min)

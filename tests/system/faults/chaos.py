@@ -6,8 +6,10 @@ Prints what each scene measured, and exits with 1 if any of them saw a promise b
 import sys
 from collections.abc import Iterator
 from functools import partial
+from shutil import which
 
 from tests.system.faults.agreement import agreement
+from tests.system.faults.alarms import SCENES as ALARMS
 from tests.system.faults.crowds import WAYS, crowd
 from tests.system.faults.deadlines import nobody_listens, slow_service
 from tests.system.faults.deaths import (
@@ -63,6 +65,8 @@ def scenes() -> Iterator[tuple[str, Scene]]:
         )
     for idle, rounds in ((0.5, 150), (1.0, 70), (2.0, 35)):
         yield f"race: {idle}", partial(keepalive_race, idle=idle, rounds=rounds, lanes=16)
+    for name, alarm in ALARMS.items():
+        yield f"alarms: {name}", alarm
     yield from _of_operators()
 
 
@@ -84,6 +88,8 @@ def _possible() -> Iterator[tuple[str, Scene]]:
             say(f"== {name}: left out, it needs root to mount a small disk")
         elif name.startswith("nginx") and not program():
             say(f"== {name}: left out, it needs nginx")
+        elif name.startswith("alarms") and not (which("prometheus") and which("jq")):
+            say(f"== {name}: left out, it needs Prometheus, jq and curl")
         else:
             yield name, scene
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.system import monitors
 from tests.system.faults.agreement import agreement
+from tests.system.faults.alarms_behind import chat_service
 from tests.system.faults.crowds import crowd
 from tests.system.faults.deadlines import nobody_listens, slow_service
 from tests.system.faults.deaths import (
@@ -135,3 +137,10 @@ def test_probes_are_answered_while_a_crowd_waits(stage: Stage) -> None:
 def test_ordinary_traffic_leaves_nothing_open(stage: Stage) -> None:
     """What is asked in the long form for ten minutes works at all; growth shows only there."""
     hold(soak(stage, seconds=6, judged=False))
+
+
+def test_an_alert_fires_and_its_runbook_finds_the_cause(stage: Stage) -> None:
+    """With a real Prometheus; nothing else fires, and nothing any more when the chat service is back."""
+    for program in ("prometheus", "jq", "curl"):
+        monitors.require(program)
+    hold(chat_service(stage, "down"))

@@ -1,0 +1,74 @@
+"""What alerts are for, made for real: faults of the service itself."""
+
+import os
+import signal
+import sys
+from functools import partial
+
+from tests.system.clients import Request, ask
+from tests.system.faults.acts import late
+from tests.system.faults.catalogue import DELIVERS
+from tests.system.faults.laboratory import Act
+from tests.system.faults.losses import Loss, file_held
+from tests.system.faults.stage import Report, Stage
+from tests.system.faults.watches import Fault, watched
+from tests.system.processes import await_until
+from tests.system.servers import Kind, Server
+
+_BROKEN = Kind(
+    "gunicorn with a fault",
+    lambda _: (
+        *(sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"),
+        "tests.system.faults.broken:app",
+    ),
+    epoll=True,
+)
+
+
+def processes(stage: Stage) -> Report:
+    """A fault of ours, a store of its own that is held, and death."""
+    with (
+        file_held(stage.folder) as store,
+        watched(stage, "processes", {"STORE_URL": store.url}, kind=_BROKEN) as scene,
+    ):
+        scene.calm(5)
+        for fault in _faults_of_ours(scene.server, store):
+            scene.play(fault)
+    return scene.report
+
+
+def _faults_of_ours(server: Server, store: Loss) -> list[Fault]:
+    def kill_workers() -> None:
+        for _ in range(7):
+            os.kill(server.pids()[0], signal.SIGKILL)
+            await_until(lambda: server._accepts(2), lambda: server.log)
+
+    def restart() -> None:
+        server.wait()
+        server.start()
+
+    gone = {"InstanceDown": "Failed to connect"}
+    return [
+        Fault("a fault", {"InternalErrors": "ZeroDivisionError"}, partial(_break, server), lambda: None),
+        Fault("file held", {"StoreLost": "store lost"}, store.lose, store.restore),
+        Fault("workers die", {"WorkersDying": "SIGKILL"}, kill_workers, lambda: None),
+        Fault("SIGTERM", gone, partial(server.signal, signal.SIGTERM), restart),
+        Fault("all killed", gone, lambda: os.killpg(server.process.pid, signal.SIGKILL), restart),
+    ]
+
+
+def _break(server: Server) -> None:
+    assert ask(server.port, Request("GET", "/broken")).code == "INTERNAL_ERROR"
+
+
+def too_much(stage: Stage) -> Report:
+    """More sends than there is room for."""
+
+    def usual(act: Act) -> None:
+        stage.laboratory.usual = act
+
+    with watched(stage, "too much", {"THREADS": "8", "CHAT_TIMEOUT_SECONDS": "10"}, callers=24) as scene:
+        scene.calm(3)
+        expected = {"SendsFailing": "OVERLOADED", "Overloaded": r"upstream_ms( 2\d{3}\S*)+"}
+        scene.play(Fault("full", expected, partial(usual, late(2.0)), partial(usual, DELIVERS.act)))
+    return scene.report
