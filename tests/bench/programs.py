@@ -1,0 +1,98 @@
+"""Processes on a core of their own, and what Linux counts of them (proc(5))."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tests.system.processes import PATIENCE, children
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of one process, in bytes: what is in memory, and its share of what it has with others."""
+
+    resident: int
+    proportional: int
+
+
+class Program:
+    """A command in a session of its own, on these cores; its output goes to a file, which it may make long."""
+
+    def __init__(
+        self, command: Sequence[str], output: Path, *, cores: str, environ: Mapping[str, str], folder: Path
+    ) -> None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        self._output = output
+        self.started = time.monotonic()
+        with output.open("wb") as stream:
+            self._process = subprocess.Popen(
+                ["taskset", "--cpu-list", cores, *command],
+                env=dict(environ),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """The end of what it wrote."""
+        return self._output.read_text(encoding="utf-8", errors="replace")[-3000:]
+
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self._process.poll() is not None
+
+    def pids(self) -> list[int]:
+        """Its process and all that came from it."""
+        return list(_family(self._process.pid))
+
+    def workers(self) -> list[int]:
+        """The processes without children, which do the work; helpers of a master among them."""
+        return [pid for pid in self.pids() if not children(pid)]
+
+    def cpu(self) -> float:
+        """Seconds of CPU, user and system, of its whole family."""
+        return sum(_cpu(pid) for pid in self.pids())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def memory(pid: int) -> Memory:
+    """What the process takes now."""
+    rows = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    sizes = {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows}
+    return Memory(sizes["Rss"], sizes["Pss"])
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for child in children(pid):
+        yield from _family(child)
+
+
+def _cpu(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS
