@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.people import AUDIENCE, ISSUER, SECRET
@@ -21,19 +21,20 @@ class Place:
     folder: Path
     workers: int = 1
     threads: int = 32
-    environ: Mapping[str, str] | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server to be measured; `is_ours` promises X-Send-Outcome."""
+    """A server to be measured. One that `keeps_promises` answers X-Send-Outcome; `asks` is what callers ask it."""
 
     key: str
     title: str
     command: Callable[[Place], Sequence[str]]
-    is_ours: bool = False
+    keeps_promises: bool = False
+    finds_accounts: bool = False
     asks: str = "POST"
-    threaded: bool = True
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 def environ(place: Place, stub: int, valkey: Path) -> dict[str, str]:
@@ -52,8 +53,7 @@ def environ(place: Place, stub: int, valkey: Path) -> dict[str, str]:
         "THREADS": str(place.threads),
         "BIND": f"127.0.0.1:{place.port}",
         "VALKEY_SOCKET": str(valkey),
-        "PYTHONDONTWRITEBYTECODE": "",
-        **(place.environ or {}),
+        **place.environ,
     }
 
 
@@ -79,17 +79,37 @@ def _fastapi(application: str) -> Callable[[Place], Sequence[str]]:
     return command
 
 
-SERVICE = Contender("service", "this service", _service("config/gunicorn.py"), is_ours=True)
+SERVICE = Contender(
+    "service", "this service", _service("config/gunicorn.py"), keeps_promises=True, finds_accounts=True
+)
+# The same without logs and metrics, to see what they cost: metrics come with config/gunicorn.py, which it leaves out.
+QUIET = Contender(
+    "quiet",
+    "this service, logs and metrics off",
+    _service("tests/bench/quiet.py"),
+    keeps_promises=True,
+    finds_accounts=True,
+    environ={"LOG_LEVEL": "WARNING"},
+)
 PASS_THROUGH = Contender("pass_through", "Flask + Session, checks nothing", _flask("plain:app"))
-HTTPX = Contender("httpx", "FastAPI + httpx, bare", _fastapi("over_httpx:app"), threaded=False)
+HTTPX = Contender("httpx", "FastAPI + httpx, bare", _fastapi("over_httpx:app"))
 HTTPX_SAME = Contender(
-    "httpx_same", "FastAPI + httpx, same promises", _fastapi("over_httpx:app_with_promises"), threaded=False
+    "httpx_same",
+    "FastAPI + httpx, same promises",
+    _fastapi("over_httpx:app_with_promises"),
+    keeps_promises=True,
+    finds_accounts=True,
 )
-AIOHTTP = Contender("aiohttp", "FastAPI + aiohttp, bare", _fastapi("over_aiohttp:app"), threaded=False)
+AIOHTTP = Contender("aiohttp", "FastAPI + aiohttp, bare", _fastapi("over_aiohttp:app"))
 AIOHTTP_SAME = Contender(
-    "aiohttp_same", "FastAPI + aiohttp, same promises", _fastapi("over_aiohttp:app_with_promises"), threaded=False
+    "aiohttp_same",
+    "FastAPI + aiohttp, same promises",
+    _fastapi("over_aiohttp:app_with_promises"),
+    keeps_promises=True,
+    finds_accounts=True,
 )
-USUAL = Contender("usual", "Flask as usually written", _flask("usual:app"))
-HELLO = Contender("hello", "Flask hello world", _flask("plain:app"), asks="GET")
+USUAL = Contender("usual", "Flask as usually written", _flask("usual:app"), finds_accounts=True)
+HELLO = Contender("hello", "Flask, hello world", _flask("plain:app"), asks="GET")
 
 EVERYBODY = (SERVICE, PASS_THROUGH, HTTPX, HTTPX_SAME, AIOHTTP, AIOHTTP_SAME, USUAL, HELLO)
+TITLES = {contender.key: contender.title for contender in (*EVERYBODY, QUIET)}

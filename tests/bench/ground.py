@@ -16,7 +16,7 @@ from tests.people import ACME, CONVERSATION
 from tests.system.processes import PATIENCE, ReservedPort
 from tests.unit.stores.servers import server as valkey_server
 
-SERVER_CORE, CALLER_CORE = "0", "1"
+SERVER_CORE, CALLER_CORE, BOTH_CORES = "0", "1", "0,1"
 _BODY = b'{"message_body": "Hello from the bench"}'
 
 
@@ -36,9 +36,12 @@ class Sample:
 class Running:
     """A server that answers."""
 
-    def __init__(self, contender: Contender, place: Place, program: Program, tokens: Tokens) -> None:
+    def __init__(
+        self, contender: Contender, place: Place, program: Program, tokens: Tokens, first: str | None = None
+    ) -> None:
         self.contender, self.place, self.program = contender, place, program
         self._tokens = tokens
+        self._first = first or contender.asks
         self.seconds_to_start = self._await_answer()
 
     def measure(self, plan: Plan = Plan(), *, cores: str = CALLER_CORE) -> Sample:  # noqa: B008 - frozen
@@ -50,7 +53,7 @@ class Running:
                 self._tokens,
                 replace(plan, method=self.contender.asks),
                 cores=cores,
-                checks_outcome=self.contender.is_ours,
+                checks_outcome=self.contender.keeps_promises,
             )
         except BenchError as error:
             raise BenchError(f"{self.contender.title}: {error}\n{self.program.output}") from error
@@ -65,7 +68,7 @@ class Running:
         return time.monotonic() - self.program.started
 
     def _answers(self) -> bool:
-        method, headers = self.contender.asks, {"Content-Type": "application/json"}
+        method, headers = self._first, {"Content-Type": "application/json"}
         path = "/v1" if method == "GET" else f"/v1/send-message/{ACME}/{CONVERSATION}"
         headers["Authorization"] = f"Bearer {self._tokens.first()}"
         with closing(http.client.HTTPConnection("127.0.0.1", self.place.port, timeout=PATIENCE)) as connection:
@@ -79,8 +82,9 @@ class Running:
 class Ground:
     """For one `with` block: the services behind, a Valkey for those who need one, and tokens of `users` users."""
 
-    def __init__(self, folder: Path, users: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, users: int, *, cores: str = CALLER_CORE) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self._cores = folder, cores
         self.tokens = Tokens(folder / "tokens", users)
         self._stack = ExitStack()
         self._count = 0
@@ -89,12 +93,12 @@ class Ground:
         # Of a short name, because of what it makes there.
         self._valkey = self._stack.enter_context(valkey_server(self.folder / "v"))
         assert self._valkey._process is not None
-        os.sched_setaffinity(self._valkey._process.pid, {int(CALLER_CORE)})
+        os.sched_setaffinity(self._valkey._process.pid, set(map(int, self._cores.split(","))))
         self._port = self._reserve()
         command = [str(RIVALS / "python"), "tests/bench/stub.py", str(self._port)]
-        self.stub = self._stack.enter_context(
-            Program(command, self.folder / "stub.log", cores=CALLER_CORE, environ={"PATH": "/usr/bin:/bin"}, folder=ROOT)
-        )
+        output, environ = self.folder / "stub.log", {"PATH": "/usr/bin:/bin"}
+        stub = Program(command, output, cores=self._cores, environ=environ, folder=ROOT)
+        self._stub = self._stack.enter_context(stub)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,17 +108,29 @@ class Ground:
         """The chat service that answers after so many milliseconds; after `hang`, never."""
         return f"http://127.0.0.1:{self._port}/{delay}/chat"
 
-    def start(self, contender: Contender, *, cores: str = SERVER_CORE, **how: Any) -> Running:
-        """Return when it has answered for the first time; it is ended with the block."""
+    def ask_stub(self, plan: Plan) -> Sample:
+        """What callers see of the stub alone."""
+        before = self._stub.cpu()
+        seen = burst(self._port, self.tokens, plan, cores=CALLER_CORE, checks_outcome=False)
+        return Sample(seen, self._stub.cpu() - before)
+
+    def start(
+        self, contender: Contender, *, cores: str = SERVER_CORE, first: str | None = None, **how: Any
+    ) -> Running:
+        """Return when it has answered for the first time, to a `first` request; it is ended with the block."""
         self._count += 1
         folder = self.folder / f"{self._count}-{contender.key}"
         folder.mkdir()
         place = Place(self._reserve(), folder, **how)
-        settings = environ(place, self._port, self._valkey.socket)
-        settings["METRICS_BIND"] = f"127.0.0.1:{self._reserve()}"
+        settings = self.settings(place, contender)
         program = Program(contender.command(place), folder / "log", cores=cores, environ=settings, folder=ROOT)
         self._stack.enter_context(program)
-        return Running(contender, place, program, self.tokens)
+        return Running(contender, place, program, self.tokens, first)
+
+    def settings(self, place: Place, contender: Contender) -> dict[str, str]:
+        """The environment of a server."""
+        metrics = {"METRICS_BIND": f"127.0.0.1:{self._reserve()}"}
+        return {**environ(place, self._port, self._valkey.socket), **metrics, **contender.environ}
 
     def _reserve(self) -> int:
         return self._stack.enter_context(ReservedPort()).number

@@ -77,6 +77,13 @@ class Program:
         self._process.wait()
 
 
+def run_to_end(command: Sequence[str], *, cores: str, environ: Mapping[str, str], folder: Path) -> str:
+    """What the command writes to standard output."""
+    full = ["taskset", "--cpu-list", cores, *command]
+    done = subprocess.run(full, env=dict(environ), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return done.stdout.decode()
+
+
 def memory(pid: int) -> Memory:
     """What the process takes now."""
     rows = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])

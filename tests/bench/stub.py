@@ -1,7 +1,7 @@
 """The services behind, as light as Python can be: `python stub.py PORT`, in the rivals' environment for its loop.
 
 `/accounts/users/{user}/accounts` and `/{milliseconds}/chat/send-message/{company}/{conversation}`, which answers so
-much later; with `hang` in place of the milliseconds, never.
+much later; with `hang` in place of the milliseconds, never. `/v1/…`, the path of the service, is answered at once.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Stub(asyncio.Protocol):
             return
         answer = _SENT_HEAD + b'{"conversation_id": "' + path[-36:] + b'", ' + _REST
         delay = path[1 : path.find(b"/", 1)]
-        if delay == b"0":
+        if delay in {b"0", b"v1"}:
             self._transport.write(answer)
         elif delay != b"hang":
             asyncio.get_running_loop().call_later(int(delay) / 1000, self._transport.write, answer)

@@ -1,0 +1,59 @@
+"""Interleaved rounds: every server once a round, in turn forwards and backwards, and the medians of what was seen."""
+
+import statistics
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.ground import Sample
+
+# What one run showed, by name: "rate" (answers a second), "cpu" (seconds a request), "p50", "p95", "p99" (seconds).
+Row = dict[str, float]
+Rows = dict[str, list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """How to measure: in how many rounds, and in which folder."""
+
+    folder: Path
+    rounds: int
+
+
+def say(line: str) -> None:
+    """Tell how far it has come."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def row(sample: Sample) -> Row:
+    """What is kept of a run."""
+    seen = sample.seen
+    times = {"p50": seen.p50, "p95": seen.p95, "p99": seen.p99}
+    return {"rate": seen.rate, "cpu": sample.cpu_per_send, "refused": float(seen.bad), **times}
+
+
+def interleave(bench: Bench, runs: Mapping[str, Callable[[], Row]]) -> Rows:
+    """So many rounds of these runs."""
+    found: Rows = {key: [] for key in runs}
+    for number in range(bench.rounds):
+        for key in list(runs) if number % 2 == 0 else reversed(list(runs)):
+            found[key].append(runs[key]())
+            say(f"  {number + 1}/{bench.rounds} {key}: {_told(found[key][-1])}")
+    return found
+
+
+def median(rows: list[Row], name: str) -> float:
+    """Of all rounds."""
+    return statistics.median(row[name] for row in rows)
+
+
+def ratio(over: list[Row], under: list[Row], name: str) -> float:
+    """The median of the ratios of each round."""
+    return statistics.median(a[name] / b[name] for a, b in zip(over, under, strict=True))
+
+
+def _told(found: Row) -> str:
+    words = {"rate": ("/s", 1), "cpu": ("µs", 1e6), "p50": ("ms p50", 1e3), "p99": ("ms p99", 1e3)}
+    return ", ".join(f"{found[name] * scale:,.5g} {unit}" for name, (unit, scale) in words.items() if name in found)

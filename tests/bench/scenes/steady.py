@@ -1,0 +1,74 @@
+"""Warm throughput, and the latency of a single connection: everybody at once, on the same core in turn."""
+
+from functools import partial
+
+from tests.bench.contenders import EVERYBODY, QUIET, SERVICE, Contender
+from tests.bench.ground import Ground, Running
+from tests.bench.load import Plan
+from tests.bench.programs import memory
+from tests.bench.rounds import Bench, Row, Rows, interleave, row
+
+ALL = (*EVERYBODY, QUIET)
+WARM = Plan(connections=16, seconds=4)
+ONE = Plan(connections=1, seconds=2)
+
+
+def warm(bench: Bench) -> dict[str, Rows]:
+    """16 connections; at the end of it the memory of each worker."""
+    with Ground(bench.folder, WARM.users) as ground:
+        servers = [_warmed(ground, contender) for contender in ALL]
+        found = interleave(bench, {one.contender.key: partial(_run, one, WARM) for one in servers})
+        return {"runs": found, "memory": {one.contender.key: [_memory(one)] for one in servers}}
+
+
+def one(bench: Bench) -> dict[str, Rows]:
+    """One connection, and the same to the stub itself."""
+    with Ground(bench.folder, WARM.users) as ground:
+        servers = [_warmed(ground, contender) for contender in EVERYBODY]
+        runs = {one.contender.key: partial(_run, one, ONE) for one in servers}
+        return {"runs": interleave(bench, {"stub": lambda: row(ground.ask_stub(ONE)), **runs})}
+
+
+def cold(bench: Bench) -> dict[str, Rows]:
+    """Every request is another user's, whom the server sees for the first time."""
+    many = 15_000
+    with Ground(bench.folder, many * (bench.rounds + 1)) as ground:
+        servers = [ground.start(contender) for contender in EVERYBODY if contender.finds_accounts]
+        asked = dict.fromkeys((one.contender.key for one in servers), 0)
+
+        def run(one: Running) -> Row:
+            # All users after those of the round before; 3 s are not enough to come around.
+            plan = Plan(seconds=3, users=many, first=many * asked[one.contender.key])
+            asked[one.contender.key] += 1
+            sample = one.measure(plan)
+            assert sample.seen.good <= many, f"{one.contender.title} was asked by some users twice"
+            return row(sample)
+
+        for server in servers:
+            run(server)
+        return {"runs": interleave(bench, {one.contender.key: partial(run, one) for one in servers})}
+
+
+def threads(bench: Bench) -> dict[str, Rows]:
+    """The service with few threads and many: as many connections as it has places for."""
+    with Ground(bench.folder, WARM.users) as ground:
+        sizes = {str(count): ground.start(SERVICE, threads=count) for count in (24, 32, 64, 128)}
+        for server in sizes.values():
+            server.measure(Plan(seconds=1))
+        return {"runs": interleave(bench, {key: partial(_run, server, WARM) for key, server in sizes.items()})}
+
+
+def _warmed(ground: Ground, contender: Contender) -> Running:
+    server = ground.start(contender)
+    server.measure(Plan(seconds=2))
+    return server
+
+
+def _run(server: Running, plan: Plan) -> Row:
+    return row(server.measure(plan))
+
+
+def _memory(server: Running) -> Row:
+    found = [memory(pid) for pid in server.program.workers()]
+    largest = max(found, key=lambda one: one.resident)
+    return {"resident": float(largest.resident), "proportional": float(largest.proportional)}
