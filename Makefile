@@ -7,9 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A marker inside the environment: it is made again when a pin changes.
 INSTALLED := $(VENV)/.installed
+RIVALS := $(VENV)/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install run send curls test chaos attack audit check format lint types contracts lock clean
+.PHONY: help install run send curls test chaos attack bench audit check format lint types contracts lock clean
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +45,15 @@ chaos: $(INSTALLED)  ## break the chat service, the store and the workers, and s
 attack: $(INSTALLED)  ## send what is hostile to a real service, and see that nothing of it passes (5 min)
 	$(BIN)/python -m tests.system.attacks.siege $(ATTACK)
 
+bench: $(INSTALLED) $(RIVALS)/.installed  ## measure the service beside what else could have been written, into docs/performance.md (25 min)
+	@command -v wrk >/dev/null || { echo "wrk is needed: apt-get install wrk"; exit 1; }
+	@exec $(BIN)/python -m tests.bench.run $(BENCH)
+
+$(RIVALS)/.installed: tests/bench/requirements.txt
+	$(PYTHON) -m venv --clear $(RIVALS)
+	$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 audit: $(INSTALLED)  ## look the pins up among the known vulnerabilities; fails where it cannot
 	@$(BIN)/pip-audit -r requirements.txt --disable-pip --require-hashes -f json --progress-spinner off | $(BIN)/python -m tests.conventions.audit
 
@@ -72,6 +82,7 @@ lock: $(INSTALLED)  ## pin the newest releases of what setup.cfg asks for, with 
 	@{ sed -n '/^dev =/,/^$$/s/^    //p' setup.cfg; echo "-r $(CURDIR)/requirements.txt"; } > $(VENV)/dev.in
 	$(BIN)/uv pip compile $(LOCK) --output-file requirements.txt $(VENV)/run.in
 	$(BIN)/uv pip compile $(LOCK) --output-file requirements-dev.txt $(VENV)/dev.in
+	$(BIN)/uv pip compile $(LOCK) --output-file tests/bench/requirements.txt tests/bench/requirements.in
 
 LOCK := --quiet --upgrade --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-config
 

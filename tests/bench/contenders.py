@@ -82,7 +82,7 @@ def _fastapi(application: str) -> Callable[[Place], Sequence[str]]:
 SERVICE = Contender(
     "service", "this service", _service("config/gunicorn.py"), keeps_promises=True, finds_accounts=True
 )
-# The same without logs and metrics, to see what they cost: metrics come with config/gunicorn.py, which it leaves out.
+# To see what logs and metrics cost: metrics come with config/gunicorn.py, which is left out here.
 QUIET = Contender(
     "quiet",
     "this service, logs and metrics off",

@@ -134,4 +134,3 @@ class Ground:
 
     def _reserve(self) -> int:
         return self._stack.enter_context(ReservedPort()).number
-

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.bench.contenders import RIVALS, ROOT
 
-_SHOWN = ("fastapi", "uvicorn", "uvloop", "httptools", "httpx", "aiohttp", "flask", "flask-limiter", "gunicorn")
-_SHOWN = (*_SHOWN, "requests", "pyjwt", "marshmallow", "pydantic", "redis")
+_OURS = "flask gunicorn requests urllib3 pyjwt marshmallow"
+_RIVALS = "fastapi uvicorn uvloop httptools pydantic httpx aiohttp redis flask gunicorn requests flask-limiter"
 
 
 def about() -> dict[str, str]:
@@ -19,15 +19,15 @@ def about() -> dict[str, str]:
         "machine": f"{_cores()} cores of {_processor()}, {_memory()} GB",
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),
-        "service": _pins(ROOT / "requirements.txt", ("flask", "gunicorn", "requests", "pyjwt", "marshmallow")),
-        "rivals": _pins(Path(__file__).parent / "requirements.txt", _SHOWN),
+        "service": _pins(ROOT / "requirements.txt", _OURS),
+        "rivals": _pins(Path(__file__).parent / "requirements.txt", _RIVALS),
         "rivals_python": _said([str(RIVALS / "python"), "--version"]).removeprefix("Python "),
     }
 
 
-def _pins(path: Path, names: tuple[str, ...]) -> str:
+def _pins(path: Path, names: str) -> str:
     found = dict(re.findall(r"^([\w.-]+)(?:\[\w+\])?==([^\s;]+)", path.read_text(), re.MULTILINE))
-    return ", ".join(f"{name} {found[name]}" for name in names)
+    return ", ".join(f"{name} {found[name]}" for name in names.split())
 
 
 def _processor() -> str:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,7 +25,7 @@ from tests.people import ACME
 # Metrics, where there are any, count as under gunicorn.
 os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp())
 
-from app import create_app  # noqa: E402 - reads the environment
+from app import create_app
 
 USERS = 400
 INTERVAL = 0.001
@@ -85,9 +86,11 @@ def environments() -> list[dict[str, Any]]:
 
 def _environment(number: int, token: str) -> dict[str, Any]:
     path = f"/v1/send-message/{ACME}/b2c3d4e5-f6a7-8901-bcde-{number:012x}"
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = [("Authorization", f"Bearer {token}")]
     body = json.dumps({"message_body": "Hello from the bench"})
-    return EnvironBuilder(path, method="POST", headers=headers, data=body, content_type="application/json").get_environ()
+    return EnvironBuilder(
+        path, method="POST", headers=headers, data=body, content_type="application/json"
+    ).get_environ()
 
 
 def main(seconds: float) -> None:
@@ -96,8 +99,12 @@ def main(seconds: float) -> None:
     body = prepared[0]["wsgi.input"].getvalue()
     statuses: Counter[str] = Counter()
 
+    def start(status: str, *_: Any) -> Callable[[bytes], object]:
+        statuses[status] += 1
+        return bytes
+
     def send(environ: dict[str, Any]) -> None:
-        answer = app({**environ, "wsgi.input": io.BytesIO(body)}, lambda status, *_: statuses.update([status]))
+        answer = app({**environ, "wsgi.input": io.BytesIO(body)}, start)
         b"".join(answer)
         answer.close()  # type: ignore[attr-defined] # Werkzeug's iterable has it
 

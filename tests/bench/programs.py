@@ -34,7 +34,7 @@ class Program:
         self.started = time.monotonic()
         with output.open("wb") as stream:
             self._process = subprocess.Popen(
-                ["taskset", "--cpu-list", cores, *command],
+                ["/usr/bin/taskset", "--cpu-list", cores, *command],
                 env=dict(environ),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -80,7 +80,9 @@ class Program:
 def run_to_end(command: Sequence[str], *, cores: str, environ: Mapping[str, str], folder: Path) -> str:
     """What the command writes to standard output."""
     full = ["taskset", "--cpu-list", cores, *command]
-    done = subprocess.run(full, env=dict(environ), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    done = subprocess.run(
+        full, env=dict(environ), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+    )
     return done.stdout.decode()
 
 

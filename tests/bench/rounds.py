@@ -1,4 +1,4 @@
-"""Interleaved rounds: every server once a round, in turn forwards and backwards, and the medians of what was seen."""
+"""Interleaved rounds: every server once a round, forwards and backwards, and the medians of it all."""
 
 import statistics
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.bench.ground import Sample
 
-# What one run showed, by name: "rate" (answers a second), "cpu" (seconds a request), "p50", "p95", "p99" (seconds).
+# What one run showed: "rate" (good answers a second), "cpu" (seconds a request), "p50", "p95", "p99" (seconds) …
 Row = dict[str, float]
 Rows = dict[str, list[Row]]
 
@@ -31,7 +31,12 @@ def row(sample: Sample) -> Row:
     """What is kept of a run."""
     seen = sample.seen
     times = {"p50": seen.p50, "p95": seen.p95, "p99": seen.p99}
-    return {"rate": seen.rate, "cpu": sample.cpu_per_send, "refused": float(seen.bad), **times}
+    return {
+        "rate": seen.rate,
+        "cpu": sample.cpu_per_send,
+        "refused_share": seen.bad / max(1, seen.good + seen.bad),
+        **times,
+    }
 
 
 def interleave(bench: Bench, runs: Mapping[str, Callable[[], Row]]) -> Rows:
@@ -56,4 +61,7 @@ def ratio(over: list[Row], under: list[Row], name: str) -> float:
 
 def _told(found: Row) -> str:
     words = {"rate": ("/s", 1), "cpu": ("µs", 1e6), "p50": ("ms p50", 1e3), "p99": ("ms p99", 1e3)}
-    return ", ".join(f"{found[name] * scale:,.5g} {unit}" for name, (unit, scale) in words.items() if name in found)
+    words["seconds"] = ("s", 1)
+    return ", ".join(
+        f"{found[name] * scale:,.5g} {unit}" for name, (unit, scale) in words.items() if name in found
+    )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import page
+from tests.bench import page, tables
 from tests.bench.contenders import ROOT
 from tests.bench.machine import about
 from tests.bench.rounds import Bench, say
@@ -24,6 +24,7 @@ KEPT = ROOT / "var" / "bench" / "results.json"
 SCENES: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "warm": steady.warm,
     "one": steady.one,
+    "crowd": steady.crowd,
     "cold": steady.cold,
     "slow": waiting.slow,
     "hung": waiting.hung,
@@ -49,6 +50,7 @@ def main() -> int:
         KEPT.write_text(json.dumps(results, indent=1))
     for verdict in verdicts(results):
         say(f"{verdict.word:5} {verdict.told:>10} ({verdict.bound})  {verdict.promise}")
+    say("\n".join(tables.capacity(results)) if "capacity" in results else "")
     page.write(ROOT / "docs", results)
     return 0
 

@@ -1,7 +1,7 @@
 """The services behind, as light as Python can be: `python stub.py PORT`, in the rivals' environment for its loop.
 
-`/accounts/users/{user}/accounts` and `/{milliseconds}/chat/send-message/{company}/{conversation}`, which answers so
-much later; with `hang` in place of the milliseconds, never. `/v1/…`, the path of the service, is answered at once.
+`/accounts/users/{user}/accounts` and `/{milliseconds}/chat/send-message/{company}/{conversation}`, which answers
+so much later; with `hang` in place of the milliseconds, never. `/v1/…`, the service's own path, at once.
 """
 
 import asyncio

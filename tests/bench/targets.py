@@ -61,7 +61,9 @@ def _warm(found: Results) -> Iterator[Verdict]:
         ("usual", "Flask as usually written", 2.5),
     ):
         if key in runs:
-            yield Verdict(f"throughput ÷ {words}", ratio(runs["service"], runs[key], "rate"), least=least, unit=" ×")
+            yield Verdict(
+                f"throughput ÷ {words}", ratio(runs["service"], runs[key], "rate"), least=least, unit=" ×"
+            )
     if "quiet" in runs:
         cost = 100 * (1 - ratio(runs["service"], runs["quiet"], "rate"))
         yield Verdict("throughput that logs and metrics cost", cost, largest=8, unit=" %")
@@ -73,7 +75,9 @@ def _one(found: Results) -> Iterator[Verdict]:
         for number, stub in enumerate(found["runs"]["stub"])
     ]
     share = sorted(one["service"] / one["pass_through"] for one in added)[len(added) // 2]
-    yield Verdict("one connection: what is added to p50 ÷ what the pass-through adds", share, largest=0.6, unit=" ×")
+    yield Verdict(
+        "one connection: what is added to p50 ÷ what the pass-through adds", share, largest=0.6, unit=" ×"
+    )
 
 
 def _slow(found: Results) -> Iterator[Verdict]:
@@ -96,7 +100,9 @@ def _workers(found: Results) -> Iterator[Verdict]:
 
 def _users(found: Results) -> Iterator[Verdict]:
     runs, (kept,) = found["runs"], found["memory"]["service"]
-    yield Verdict("10 → 100,000 users: CPU a send", ratio(runs["many"], runs["few"], "cpu"), largest=1.15, unit=" ×")
+    yield Verdict(
+        "10 → 100,000 users: CPU a send", ratio(runs["many"], runs["few"], "cpu"), largest=1.15, unit=" ×"
+    )
     told = "the same, all 100,000 in turn: a look-up for each that is not remembered"
     yield Verdict(told, ratio(runs["all"], runs["few"], "cpu"), unit=" ×")
     grown = (kept["after"] - kept["before"]) / 100_000 / 1024

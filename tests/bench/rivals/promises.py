@@ -1,4 +1,4 @@
-"""What the FastAPI rivals promise where they promise the same: token, shared exact limit, account, body, answer, log."""
+"""What the FastAPI rivals promise where they promise the same as the service."""
 
 import json
 import logging
@@ -103,6 +103,20 @@ def verified(authorization: str) -> str:
     return claims["sub"]
 
 
+async def admitted(user: str) -> dict[str, str]:
+    is_admitted, remaining, reset = await decide(keys=[f"limit:{user}"], args=[LIMIT, WINDOW])
+    if not is_admitted:
+        raise Refusal(429, "RATE_LIMIT_EXCEEDED")
+    told = {"Limit": LIMIT, "Remaining": remaining, "Reset": reset}
+    return {f"X-RateLimit-{name}": str(value) for name, value in told.items()}
+
+
+def canonical(given: str) -> str:
+    if not ID.fullmatch(given):
+        raise Refusal(400, "INVALID_ID")
+    return given.lower()
+
+
 def accounts_of(user: str) -> list[dict] | None:
     kept = _accounts.get(user)
     return kept[1] if kept and kept[0] > time.monotonic() else None
@@ -137,7 +151,11 @@ def checked(status: int, content: bytes, conversation_id: str) -> bytes:
         raise Refusal(500, "SEND_OUTCOME_UNKNOWN") from None
     if message.conversation_id.lower() != conversation_id:
         raise Refusal(500, "SEND_OUTCOME_UNKNOWN")
-    return b'{"message":"Message sent successfully!","data":' + message.__pydantic_serializer__.to_json(message) + b"}"
+    return (
+        b'{"message":"Message sent successfully!","data":'
+        + message.__pydantic_serializer__.to_json(message)
+        + b"}"
+    )
 
 
 def error_body(status: int, code: str, path: str) -> bytes:

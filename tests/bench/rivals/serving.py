@@ -54,6 +54,16 @@ def same(lifespan, post: Post, get: Get) -> FastAPI:
             promises.remember(user, accounts)
         return accounts
 
+    async def sent(user: str, company_id: str, conversation_id: str, request: Request) -> bytes:
+        company_id, conversation_id = promises.canonical(company_id), promises.canonical(conversation_id)
+        account = promises.account_in(company_id, await accounts_of(user))
+        text = promises.read(await request.body())
+        answer = await post(
+            f"{CHAT}/send-message/{company_id}/{conversation_id}",
+            {"account_id": account["account_id"], "message_body": text},
+        )
+        return promises.checked(*answer, conversation_id)
+
     @app.post(ROUTE)
     async def send_message(company_id: str, conversation_id: str, request: Request) -> Response:
         started, user, code, status = time.monotonic(), None, None, 200
@@ -61,22 +71,8 @@ def same(lifespan, post: Post, get: Get) -> FastAPI:
         headers = {"X-Request-ID": request_id, "Cache-Control": "no-store"}
         try:
             user = promises.verified(request.headers.get("authorization", ""))
-            key, rate = f"limit:{user}", [promises.LIMIT, promises.WINDOW]
-            admitted, remaining, reset = await promises.decide(keys=[key], args=rate)
-            headers["X-RateLimit-Limit"] = str(promises.LIMIT)
-            headers["X-RateLimit-Remaining"], headers["X-RateLimit-Reset"] = str(remaining), str(reset)
-            if not admitted:
-                raise promises.Refusal(429, "RATE_LIMIT_EXCEEDED")
-            if not (promises.ID.fullmatch(company_id) and promises.ID.fullmatch(conversation_id)):
-                raise promises.Refusal(400, "INVALID_CONVERSATION_ID")
-            company_id, conversation_id = company_id.lower(), conversation_id.lower()
-            account = promises.account_in(company_id, await accounts_of(user))
-            text = promises.read(await request.body())
-            answer = await post(
-                f"{CHAT}/send-message/{company_id}/{conversation_id}",
-                {"account_id": account["account_id"], "message_body": text},
-            )
-            content = promises.checked(*answer, conversation_id)
+            headers.update(await promises.admitted(user))
+            content = await sent(user, company_id, conversation_id, request)
             headers["X-Send-Outcome"] = "sent"
         except promises.Refusal as refusal:
             status, code = refusal.status, refusal.code

@@ -62,7 +62,7 @@ new_message, sent_message = NewMessage(), SentMessage()
 def authenticated(view):
     @wraps(view)
     def checked(*args, **kwargs):
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        _, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
             claims = jwt.decode(
                 token,

@@ -92,7 +92,8 @@ def capacity(bench: Bench) -> dict[str, Rows]:
             for count, threads in ((1, 32), (1, 64), (1, 128), (2, 32), (2, 64), (2, 128)):
                 server = ground.start(SERVICE, workers=count, threads=threads, cores=BOTH_CORES, environ=environ)
                 plan = Plan(connections=count * threads * 3 // 4, users=2000, seconds=4, strict=False, pause=1000)
-                found[f"{count} {threads} {delay}"] = [_run(server, plan)]
+                sent = _run(server, plan)
+                found[f"{count} {threads} {delay}"] = [sent]
                 server.program.__exit__()
-                say(f"  {count} × {threads} threads, {delay} ms: {found[f'{count} {threads} {delay}'][0]['rate']:.0f}/s")
+                say(f"  {count} × {threads} threads, {delay} ms: {sent['rate']:.0f}/s")
     return {"runs": found}

@@ -14,7 +14,7 @@ PROFILE = Contender("profile", "in process", lambda _: (sys.executable, "-m", "t
 
 
 def stages(bench: Bench) -> dict[str, Any]:
-    """Microseconds of CPU a send, by stage; gunicorn's are what the served process takes beyond those of the rest."""
+    """Microseconds of CPU a send, by stage; gunicorn's are what a served process takes beyond the rest."""
     rounds = min(bench.rounds, 3)
     with Ground(bench.folder, 400) as ground:
         server = ground.start(SERVICE)

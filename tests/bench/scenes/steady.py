@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tests.bench.contenders import EVERYBODY, QUIET, SERVICE, Contender
+from tests.bench.contenders import AIOHTTP_SAME, EVERYBODY, PASS_THROUGH, QUIET, SERVICE, Contender
 from tests.bench.ground import Ground, Running
 from tests.bench.load import Plan
 from tests.bench.programs import memory
@@ -11,6 +11,7 @@ from tests.bench.rounds import Bench, Row, Rows, interleave, row
 ALL = (*EVERYBODY, QUIET)
 WARM = Plan(connections=16, seconds=4)
 ONE = Plan(connections=1, seconds=2)
+CROWDS = (1, 4, 16, 64)
 
 
 def warm(bench: Bench) -> dict[str, Rows]:
@@ -49,17 +50,21 @@ def cold(bench: Bench) -> dict[str, Rows]:
         return {"runs": interleave(bench, {one.contender.key: partial(run, one) for one in servers})}
 
 
-def threads(bench: Bench) -> dict[str, Rows]:
-    """The service with few threads and many: as many connections as it has places for."""
+def crowd(bench: Bench) -> dict[str, Rows]:
+    """1 to 64 connections, with threads for all of them."""
     with Ground(bench.folder, WARM.users) as ground:
-        sizes = {str(count): ground.start(SERVICE, threads=count) for count in (24, 32, 64, 128)}
-        for server in sizes.values():
-            server.measure(Plan(seconds=1))
-        return {"runs": interleave(bench, {key: partial(_run, server, WARM) for key, server in sizes.items()})}
+        asked = (SERVICE, PASS_THROUGH, AIOHTTP_SAME)
+        servers = [_warmed(ground, contender, threads=96) for contender in asked]
+        runs = {
+            f"{one.contender.key} {count}": partial(_run, one, Plan(connections=count, seconds=2))
+            for count in CROWDS
+            for one in servers
+        }
+        return {"runs": interleave(bench, runs)}
 
 
-def _warmed(ground: Ground, contender: Contender) -> Running:
-    server = ground.start(contender)
+def _warmed(ground: Ground, contender: Contender, threads: int = 32) -> Running:
+    server = ground.start(contender, threads=threads)
     server.measure(Plan(seconds=2))
     return server
 
