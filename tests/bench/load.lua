@@ -47,7 +47,9 @@ if pause == 0 then
 end
 
 function response(status, headers, _)
-    if status == 200 and (not checks_outcome or headers["X-Send-Outcome"] == "sent") then
+    -- Uvicorn writes names in small letters.
+    local outcome = headers["X-Send-Outcome"] or headers["x-send-outcome"]
+    if status == 200 and (not checks_outcome or outcome == "sent") then
         good = good + 1
     else
         bad = bad + 1

@@ -38,8 +38,11 @@ end
 return {admitted and 1 or 0, limit - count, math.ceil((tonumber(oldest or now) + window) / 1000000)}
 """
 
-logging.basicConfig(level=logging.INFO, format="%(message)s")
+# Not the root logger: httpx would write a line of its own for each request.
 logger = logging.getLogger("send_message")
+logger.addHandler(logging.StreamHandler())
+logger.setLevel(logging.INFO)
+logger.propagate = False
 valkey = Redis.from_url(f"unix://{os.environ['VALKEY_SOCKET']}")
 decide = valkey.register_script(SCRIPT)
 _accounts: dict[str, tuple[float, list[dict]]] = {}
