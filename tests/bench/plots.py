@@ -48,7 +48,7 @@ def lines(title: str, note: str, steps: Sequence[int], series: Mapping[str, Sequ
     """A line each over the same steps, on a logarithmic scale, with its name and last value at its end."""
     top, bottom, left, right = 92, 372, MARGIN + 64, WIDTH - 236
     values = [value for line in series.values() for value in line]
-    low, high = math.floor(math.log10(min(values))), math.log10(max(values) * 1.15)
+    low, high = math.log10(min(values) * 0.8), math.log10(max(values) * 1.15)
 
     def x(number: int) -> float:
         return left + (right - left) * number / max(1, len(steps) - 1)
@@ -57,7 +57,7 @@ def lines(title: str, note: str, steps: Sequence[int], series: Mapping[str, Sequ
         return bottom - (bottom - top) * (math.log10(value) - low) / (high - low)
 
     drawn = []
-    marks = (one * 10**power for power in range(low, math.ceil(high) + 1) for one in (1, 2, 5))
+    marks = (one * 10**power for power in range(math.floor(low), math.ceil(high)) for one in (1, 2, 5))
     for value in (mark for mark in marks if low <= math.log10(mark) <= high):
         drawn.append(f"<path d='M{left} {y(value):.1f}H{right}' stroke='{_RULE}'/>")
         drawn.append(_text(left - 10, y(value) + 4, f"{value:g} {unit}", anchor="end", colour=_SOFT))

@@ -9,7 +9,7 @@ from tests.bench.programs import memory
 from tests.bench.rounds import Bench, Row, Rows, interleave, row
 
 ALL = (*EVERYBODY, QUIET)
-WARM = Plan(connections=16, seconds=4)
+WARM = Plan(connections=16, seconds=3)
 ONE = Plan(connections=1, seconds=2)
 CROWDS = (1, 4, 16, 64)
 

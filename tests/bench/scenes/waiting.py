@@ -13,10 +13,12 @@ from tests.bench.load import Plan
 from tests.bench.rounds import Bench, Row, Rows, interleave, row, say
 
 DELAYS = (50, 200)
+SECONDS = {50: 2, 200: 5}
 CONNECTIONS = (32, 128, 500)
 THREADS = 128
 # Three quarters of the threads may wait for another service.
 ROOMY = 172
+_USERS = 2000
 _PATIENCE = 3.0
 
 
@@ -24,15 +26,24 @@ def slow(bench: Bench) -> dict[str, Rows]:
     """50 and 200 ms, with 32, 128 and 500 connections; who is refused comes again a second later."""
     found: Rows = {}
     for delay in DELAYS:
-        with Ground(bench.folder / str(delay), 2000) as ground:
+        with Ground(bench.folder / str(delay), _USERS) as ground:
             servers = _servers(ground, delay)
-            for connections in CONNECTIONS:
-                plan = Plan(connections=connections, seconds=3, users=2000, strict=False, pause=1000)
+            for count in CONNECTIONS:
                 for server in servers.values():
-                    server.measure(plan)
-                runs = {f"{key} {delay} {connections}": partial(_run, one, plan) for key, one in servers.items()}
+                    server.measure(_plan(server, count, 1))
+                # Of a run, one delay is lost at each end.
+                runs = {
+                    f"{key} {delay} {count}": partial(_run, server, _plan(server, count, SECONDS[delay]))
+                    for key, server in servers.items()
+                }
                 found |= interleave(bench, runs)
     return {"runs": found}
+
+
+def _plan(server: Running, connections: int, seconds: float) -> Plan:
+    # The service refuses and says when to come again; others let everybody wait.
+    pause = 1000 if server.contender is SERVICE else 0
+    return Plan(connections=connections, seconds=seconds, users=_USERS, strict=False, pause=pause)
 
 
 def _servers(ground: Ground, delay: int) -> dict[str, Running]:
@@ -48,7 +59,7 @@ def _servers(ground: Ground, delay: int) -> dict[str, Running]:
 def hung(bench: Bench) -> dict[str, Rows]:
     """150 connections that send to a chat service which never answers; how soon others get their answers."""
     found: Rows = {}
-    with Ground(bench.folder, 2000) as ground:
+    with Ground(bench.folder, _USERS) as ground:
         environ = {"CHAT_SERVICE_URL": ground.chat_url("hang")}
         for contender in (SERVICE, PASS_THROUGH, USUAL, AIOHTTP_SAME):
             server = ground.start(contender, environ=environ, first="GET")
@@ -58,7 +69,7 @@ def hung(bench: Bench) -> dict[str, Rows]:
 
 
 def _beside(server: Running) -> Row:
-    plan = Plan(connections=150, seconds=8, users=2000, strict=False, pause=1000)
+    plan = Plan(connections=150, seconds=8, users=_USERS, strict=False, pause=1000)
     senders = threading.Thread(target=server.measure, args=(plan,))
     senders.start()
     time.sleep(1)
