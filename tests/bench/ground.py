@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tests.bench.contenders import RIVALS, ROOT, Contender, Place, environ
 from tests.bench.load import BenchError, Burst, Plan, Tokens, burst
-from tests.bench.programs import Program
+from tests.bench.programs import Program, core_busy
 from tests.people import ACME, CONVERSATION
 from tests.system.processes import PATIENCE, ReservedPort
 from tests.unit.stores.servers import server as valkey_server
@@ -26,6 +26,8 @@ class Sample:
 
     seen: Burst
     cpu: float
+    # Seconds that its core was busy with something else.
+    others: float = 0.0
 
     @property
     def cpu_per_send(self) -> float:
@@ -46,7 +48,7 @@ class Running:
 
     def measure(self, plan: Plan = Plan(), *, cores: str = CALLER_CORE) -> Sample:  # noqa: B008 - frozen
         """Ask it so, and count its CPU meanwhile."""
-        before = self.program.cpu()
+        before, busy = self.program.cpu(), core_busy(SERVER_CORE)
         try:
             seen = burst(
                 self.place.port,
@@ -57,7 +59,9 @@ class Running:
             )
         except BenchError as error:
             raise BenchError(f"{self.contender.title}: {error}\n{self.program.output}") from error
-        return Sample(seen, self.program.cpu() - before)
+        spent = self.program.cpu() - before
+        alone = cores == CALLER_CORE
+        return Sample(seen, spent, core_busy(SERVER_CORE) - busy - spent if alone else 0.0)
 
     def _await_answer(self) -> float:
         while not self._answers():

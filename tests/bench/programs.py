@@ -77,6 +77,14 @@ class Program:
         self._process.wait()
 
 
+def core_busy(core: str) -> float:
+    """Seconds that this core has been busy for anybody, or was taken from this machine."""
+    rows = (line.split() for line in Path("/proc/stat").read_text().splitlines())
+    (found,) = (row[1:9] for row in rows if row[0] == f"cpu{core}")
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, found)
+    return (user + nice + system + irq + softirq + steal) / _TICKS
+
+
 def run_to_end(command: Sequence[str], *, cores: str, environ: Mapping[str, str], folder: Path) -> str:
     """What the command writes to standard output."""
     full = ["taskset", "--cpu-list", cores, *command]

@@ -12,6 +12,8 @@ from tests.bench.ground import Sample
 Row = dict[str, float]
 Rows = dict[str, list[Row]]
 
+_TRIES, _MOST_OTHERS = 3, 0.08
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -30,12 +32,14 @@ def say(line: str) -> None:
 def row(sample: Sample) -> Row:
     """What is kept of a run."""
     seen = sample.seen
-    times = {"p50": seen.p50, "p95": seen.p95, "p99": seen.p99}
     return {
         "rate": seen.rate,
         "cpu": sample.cpu_per_send,
+        "others": sample.others / seen.seconds,
         "refused_share": seen.bad / max(1, seen.good + seen.bad),
-        **times,
+        "p50": seen.p50,
+        "p95": seen.p95,
+        "p99": seen.p99,
     }
 
 
@@ -44,9 +48,20 @@ def interleave(bench: Bench, runs: Mapping[str, Callable[[], Row]]) -> Rows:
     found: Rows = {key: [] for key in runs}
     for number in range(bench.rounds):
         for key in list(runs) if number % 2 == 0 else reversed(list(runs)):
-            found[key].append(runs[key]())
+            found[key].append(_undisturbed(runs[key]))
             say(f"  {number + 1}/{bench.rounds} {key}: {_told(found[key][-1])}")
     return found
+
+
+def _undisturbed(run: Callable[[], Row]) -> Row:
+    """A run during which the server had its core to itself, or the best of three."""
+    tries: list[Row] = []
+    while len(tries) < _TRIES:
+        tries.append(run())
+        if tries[-1].get("others", 0) <= _MOST_OTHERS:
+            return tries[-1]
+        say(f"  again: {100 * tries[-1]['others']:.0f} % of the core went to others")
+    return min(tries, key=lambda found: found["others"])
 
 
 def median(rows: list[Row], name: str) -> float:
