@@ -57,8 +57,8 @@ def environ(place: Place, stub: int, valkey: Path) -> dict[str, str]:
     }
 
 
-def _service(configuration: str) -> Callable[[Place], Sequence[str]]:
-    return lambda _: (sys.executable, "-m", "gunicorn", "-c", configuration, "wsgi:app")
+def _service(application: str) -> Callable[[Place], Sequence[str]]:
+    return lambda _: (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", application)
 
 
 def _flask(application: str) -> Callable[[Place], Sequence[str]]:
@@ -79,14 +79,11 @@ def _fastapi(application: str) -> Callable[[Place], Sequence[str]]:
     return command
 
 
-SERVICE = Contender(
-    "service", "this service", _service("config/gunicorn.py"), keeps_promises=True, finds_accounts=True
-)
-# To see what logs and metrics cost: metrics come with config/gunicorn.py, which is left out here.
+SERVICE = Contender("service", "this service", _service("wsgi:app"), keeps_promises=True, finds_accounts=True)
 QUIET = Contender(
     "quiet",
-    "this service, logs and metrics off",
-    _service("tests/bench/quiet.py"),
+    "this service without logs and metrics",
+    _service("tests.bench.quiet:app"),
     keeps_promises=True,
     finds_accounts=True,
     environ={"LOG_LEVEL": "WARNING"},
