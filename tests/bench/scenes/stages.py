@@ -10,7 +10,7 @@ from tests.bench.load import BenchError, Plan
 from tests.bench.programs import run_to_end
 from tests.bench.rounds import Bench, median, row, say
 
-PROFILE = Contender("profile", "in process", lambda _: (sys.executable, "-m", "tests.bench.profile", "8"))
+PROFILE = Contender("profile", "in process", lambda _: (sys.executable, "-m", "tests.bench.profiling", "8"))
 
 
 def stages(bench: Bench) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the CPU of a send goes, from within: `python -m tests.bench.profile SECONDS`, set by the environment.
+"""Where the CPU of a send goes, from within: `python -m tests.bench.profiling SECONDS`, set by the environment.
 
 One thread calls the application as gunicorn would, and a timer that runs on its CPU time (setitimer(2)) looks now
 and then where it is. A look belongs to the innermost module of ours on the stack, else to Flask.
