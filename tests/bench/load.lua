@@ -1,7 +1,7 @@
 -- Each request is another user's, to a path of its own; every answer is looked at. What is asked is in variables.
 local first, count = tonumber(os.getenv("FIRST")), tonumber(os.getenv("USERS"))
 local checks_outcome = os.getenv("CHECKS_OUTCOME") == "1"
-local pause = tonumber(os.getenv("PAUSE_MS"))
+local pause, pace = tonumber(os.getenv("PAUSE_MS")), tonumber(os.getenv("PACE_MS"))
 local before, after, tokens, number = "", "", {}, 0
 local threads = {}
 
@@ -39,10 +39,10 @@ function delay()
         owed = owed - 1
         return pause
     end
-    return 0
+    return pace
 end
 
-if pause == 0 then
+if pause == 0 and pace == 0 then
     delay = nil
 end
 

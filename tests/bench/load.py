@@ -42,7 +42,8 @@ class Burst:
 class Plan:
     """How to ask: so many connections for so long, of `users` users from the first-th on, in turn.
 
-    `strict` raises BenchError for any answer but 200. `pause`: what a caller waits after one, in milliseconds.
+    `strict` raises BenchError for any answer but 200. A caller waits `pause` milliseconds after such a one, and
+    `pace` milliseconds before each request.
     """
 
     connections: int = 16
@@ -51,6 +52,7 @@ class Plan:
     first: int = 0
     strict: bool = True
     pause: int = 0
+    pace: int = 0
     method: str = "POST"
 
 
@@ -97,6 +99,7 @@ def burst(port: int, tokens: Tokens, plan: Plan, *, cores: str, checks_outcome: 
         "USERS": str(plan.users),
         "METHOD": plan.method,
         "PAUSE_MS": str(plan.pause),
+        "PACE_MS": str(plan.pace),
         "CHECKS_OUTCOME": str(int(checks_outcome)),
     }
     command = ["taskset", "--cpu-list", cores, "wrk", "--threads", "1", "--connections", str(plan.connections)]

@@ -2,8 +2,8 @@
 
 import statistics
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.ground import Sample
@@ -12,6 +12,8 @@ from tests.bench.ground import Sample
 Row = dict[str, float]
 Rows = dict[str, list[Row]]
 
+# So many runs of a scene are made again, so that it ends on a busy machine as well.
+AGAIN = 8
 _TRIES, _MOST_OTHERS = 3, 0.08
 
 
@@ -21,6 +23,7 @@ class Bench:
 
     folder: Path
     rounds: int
+    again: Iterator[int] = field(default_factory=lambda: iter(range(AGAIN)))
 
 
 def say(line: str) -> None:
@@ -48,20 +51,20 @@ def interleave(bench: Bench, runs: Mapping[str, Callable[[], Row]]) -> Rows:
     found: Rows = {key: [] for key in runs}
     for number in range(bench.rounds):
         for key in list(runs) if number % 2 == 0 else reversed(list(runs)):
-            found[key].append(_undisturbed(runs[key]))
+            found[key].append(_undisturbed(runs[key], bench.again))
             say(f"  {number + 1}/{bench.rounds} {key}: {_told(found[key][-1])}")
     return found
 
 
-def _undisturbed(run: Callable[[], Row]) -> Row:
+def _undisturbed(run: Callable[[], Row], again: Iterator[int]) -> Row:
     """A run during which the server had its core to itself, or the best of three."""
-    tries: list[Row] = []
-    while len(tries) < _TRIES:
+    tries = [run()]
+    while tries[-1].get("others", 0) > _MOST_OTHERS:
+        say(f"  disturbed: {100 * tries[-1]['others']:.0f} % of the core went to others")
+        if len(tries) == _TRIES or next(again, None) is None:
+            break
         tries.append(run())
-        if tries[-1].get("others", 0) <= _MOST_OTHERS:
-            return tries[-1]
-        say(f"  again: {100 * tries[-1]['others']:.0f} % of the core went to others")
-    return min(tries, key=lambda found: found["others"])
+    return min(tries, key=lambda found: found.get("others", 0))
 
 
 def median(rows: list[Row], name: str) -> float:

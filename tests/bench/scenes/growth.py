@@ -11,6 +11,8 @@ from tests.bench.rounds import Bench, Row, Rows, interleave, row, say
 FEW, MANY = 10, 100_000
 # As many as the service remembers at once, and room to spare.
 BUSY = 10_000
+# So that no user asks more often than may be, in milliseconds.
+PACE = 60
 
 
 def workers(bench: Bench) -> dict[str, Rows]:
@@ -38,16 +40,17 @@ def users(bench: Bench) -> dict[str, Rows]:
     """
     with Ground(bench.folder, MANY) as ground:
         # As believed as may be, so that what is compared is what is kept.
-        environ = {"CHAT_SERVICE_URL": ground.chat_url(60), "ACCOUNT_CACHE_SECONDS": "3600"}
-        few = ground.start(SERVICE, environ=environ)
-        many = ground.start(SERVICE, environ=environ)
-        few.measure(Plan(seconds=2, users=FEW))
+        few, many = (ground.start(SERVICE, environ={"ACCOUNT_CACHE_SECONDS": "3600"}) for _ in range(2))
+        for server in (few, many):
+            server.measure(Plan(seconds=2))
         before = _resident(many)
         _fill(many)
         after = _resident(many)
-        busy = Plan(seconds=4, users=BUSY, first=MANY - BUSY)
-        plans = {"few": (few, Plan(seconds=4, users=FEW)), "many": (many, busy)}
-        plans["all"] = (many, Plan(seconds=4, users=MANY))
+        plans = {
+            "few": (few, Plan(seconds=4, users=FEW, pace=PACE)),
+            "many": (many, Plan(seconds=4, users=BUSY, first=MANY - BUSY, pace=PACE)),
+            "all": (many, Plan(seconds=4, users=MANY, pace=PACE)),
+        }
         runs = interleave(bench, {key: partial(_paced, *how) for key, how in plans.items()})
         return {"runs": runs, "memory": {"service": [{"before": before, "after": after}]}}
 
@@ -59,7 +62,7 @@ def _paced(server: Running, plan: Plan) -> Row:
 def _fill(server: Running) -> None:
     done = 0
     while done < MANY:
-        seen = server.measure(Plan(connections=24, seconds=10, users=MANY - done, first=done)).seen
+        seen = server.measure(Plan(seconds=10, users=MANY - done, first=done)).seen
         done += seen.good
         say(f"  {min(done, MANY):,} of {MANY:,} users have sent")
 

@@ -6,7 +6,7 @@ from tests.bench.contenders import AIOHTTP_SAME, EVERYBODY, PASS_THROUGH, QUIET,
 from tests.bench.ground import Ground, Running
 from tests.bench.load import Plan
 from tests.bench.programs import memory
-from tests.bench.rounds import Bench, Row, Rows, interleave, row
+from tests.bench.rounds import AGAIN, Bench, Row, Rows, interleave, row
 
 ALL = (*EVERYBODY, QUIET)
 WARM = Plan(connections=16, seconds=3)
@@ -33,7 +33,7 @@ def one(bench: Bench) -> dict[str, Rows]:
 def cold(bench: Bench) -> dict[str, Rows]:
     """Every request is another user's, whom the server sees for the first time."""
     many = 15_000
-    with Ground(bench.folder, many * (bench.rounds + 1)) as ground:
+    with Ground(bench.folder, many * (bench.rounds + 1 + AGAIN)) as ground:
         servers = [ground.start(contender) for contender in EVERYBODY if contender.finds_accounts]
         asked = dict.fromkeys((one.contender.key for one in servers), 0)
 
