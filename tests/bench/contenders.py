@@ -20,6 +20,7 @@ class Place:
     port: int
     folder: Path
     workers: int = 1
+    # The default. With 8 or 16 a send takes as much CPU, but then there are fewer places than connections.
     threads: int = 32
     environ: Mapping[str, str] = field(default_factory=dict)
 
