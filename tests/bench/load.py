@@ -32,11 +32,6 @@ class Burst:
     p99: float
     mean: float
 
-    @property
-    def rate(self) -> float:
-        """Good answers a second."""
-        return self.good / self.seconds
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:

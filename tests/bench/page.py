@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.bench import tables
 from tests.bench.contenders import AIOHTTP_SAME, HELLO, PASS_THROUGH, QUIET, SERVICE, TITLES
 from tests.bench.plots import Bar, bars, lines
-from tests.bench.rounds import Rows, median
+from tests.bench.rounds import MOST_OTHERS, Rows, median
 from tests.bench.scenes.steady import CROWDS
 from tests.bench.targets import Results
 
@@ -29,11 +29,20 @@ def write(docs: Path, results: Results) -> None:
     told = {
         **last["about"],
         "rounds": min(scene["rounds"] for scene in results.values()),
+        "disturbed": _disturbed(results),
         "targets": "\n".join(tables.targets(results)),
         "stub": f"{1e6 * median(results['one']['runs']['stub'], 'p50'):.0f}" if "one" in results else "?",
     }
     template = Path(__file__).with_suffix(".md").read_text()
     (docs / "performance.md").write_text(template.format(**told, **filled, **missing))
+
+
+def _disturbed(results: Results) -> str:
+    runs = [
+        run for scene in results.values() for rows in scene["runs"].values() for run in rows if "others" in run
+    ]
+    count = sum(run["others"] > MOST_OTHERS for run in runs)
+    return f"{count or 'none'} of {len(runs)} runs"
 
 
 def _throughput(results: Results) -> str:

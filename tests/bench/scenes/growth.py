@@ -29,8 +29,8 @@ def workers(bench: Bench) -> dict[str, Rows]:
         return {"runs": interleave(bench, {key: partial(_run, one, plan) for key, one in servers.items()})}
 
 
-def _run(server: Running, plan: Plan) -> Row:
-    return row(server.measure(plan, cores=BOTH_CORES))
+def _run(server: Running, plan: Plan, *, delay: float = 0) -> Row:
+    return row(server.measure(plan, cores=BOTH_CORES), delay=delay)
 
 
 def users(bench: Bench) -> dict[str, Rows]:
@@ -94,8 +94,8 @@ def capacity(bench: Bench) -> dict[str, Rows]:
             environ = {"CHAT_SERVICE_URL": ground.chat_url(delay)}
             for count, threads in ((1, 32), (1, 64), (1, 128), (2, 32), (2, 64), (2, 128)):
                 server = ground.start(SERVICE, workers=count, threads=threads, cores=BOTH_CORES, environ=environ)
-                plan = Plan(connections=count * threads * 3 // 4, users=2000, seconds=4, strict=False, pause=1000)
-                sent = _run(server, plan)
+                plan = Plan(connections=count * threads * 3 // 4, users=2000, seconds=5, strict=False, pause=1000)
+                sent = _run(server, plan, delay=delay / 1000)
                 found[f"{count} {threads} {delay}"] = [sent]
                 server.program.__exit__()
                 say(f"  {count} × {threads} threads, {delay} ms: {sent['rate']:.0f}/s")

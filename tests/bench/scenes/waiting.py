@@ -31,9 +31,8 @@ def slow(bench: Bench) -> dict[str, Rows]:
             for count in CONNECTIONS:
                 for server in servers.values():
                     server.measure(_plan(server, count, 1))
-                # Of a run, one delay is lost at each end.
                 runs = {
-                    f"{key} {delay} {count}": partial(_run, server, _plan(server, count, SECONDS[delay]))
+                    f"{key} {delay} {count}": partial(_run, server, _plan(server, count, SECONDS[delay]), delay)
                     for key, server in servers.items()
                 }
                 found |= interleave(bench, runs)
@@ -96,5 +95,5 @@ def _seconds(place: Place) -> float:
     return time.monotonic() - started
 
 
-def _run(server: Running, plan: Plan) -> Row:
-    return row(server.measure(plan))
+def _run(server: Running, plan: Plan, delay: int) -> Row:
+    return row(server.measure(plan), delay=delay / 1000)
