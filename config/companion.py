@@ -1,9 +1,11 @@
 """The listener's life, in the eyes of gunicorn's master: started before the workers, started again if it ends."""
 
+import errno
 import os
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,8 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from config import metric_files
 
+# The listener of a master that was killed notices that within half a second.
+_PATIENCE = 2.0
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -26,10 +30,17 @@ class Companion:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def bind(self) -> None:
-        """Take the address; raises OSError, also where it is somebody else's."""
+    def bind(self, patience: float = _PATIENCE) -> None:
+        """Take the address; raises OSError where it is somebody else's, and stays so for `patience` seconds."""
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        self._socket = socket.create_server(self._address, family=family, backlog=128)
+        until = time.monotonic() + patience
+        while self._socket is None:
+            try:
+                self._socket = socket.create_server(self._address, family=family, backlog=128)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
 
     def attach(self) -> None:
         """Let the master look after the listener, and tell it about the end."""
@@ -43,11 +54,10 @@ class Companion:
         if self._process is not None and self._process.poll() is None:
             return
         if self._process is not None:
-            self._server.log.error("listener ended", extra={"exit": self._process.returncode})
-        with suppress(OSError):
-            # After SIGUSR2 the old master has the address until it ends.
-            if self._socket is None:
-                self.bind()
+            self._server.log.error("listener ended")
+        if self._socket is None:
+            with suppress(OSError):
+                self.bind(patience=0)
         if self._socket is not None:
             self._process = self._start(self._socket.fileno())
 

@@ -4,6 +4,7 @@ Read by the master, and again on SIGHUP. It imports nothing of `app`, so that wo
 code that is on disk then.
 """
 
+import gc
 import os
 import resource
 import sys
@@ -69,12 +70,13 @@ def on_starting(server: Arbiter) -> None:
         _refuse("STORE_URL: memory:// counts in one process only, and there are several workers.")
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
     server.companion = Companion(server, _settings.metrics_bind, _folder)
+    if "GUNICORN_PID" in os.environ:
+        # After SIGUSR2 the old master has the address until it ends.
+        return
     try:
         server.companion.bind()
     except OSError as error:
-        # The old master has it until it ends.
-        if "GUNICORN_PID" not in os.environ:
-            _refuse(f"METRICS_BIND: {_settings.metrics_bind} cannot be listened on: {error.strerror}.")
+        _refuse(f"METRICS_BIND: {_settings.metrics_bind} cannot be listened on: {error.strerror}.")
 
 
 def when_ready(server: Arbiter) -> None:
@@ -93,6 +95,9 @@ def post_fork(server: Arbiter, worker: DeadlineWorker) -> None:
 def post_worker_init(worker: DeadlineWorker) -> None:
     """Let the application's watch know of the worker's life; whoever wraps the application may hide it."""
     worker.watch = getattr(worker.wsgi, "watch", None)
+    # What is loaded by now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def on_exit(server: Arbiter) -> None:

@@ -18,7 +18,8 @@ from pathlib import Path
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # What only workers that run have a part in.
 _OF_THE_LIVING = "gauge_live"
-_LOCK = "lock"
+_PREFIX = "send-message-"
+_LOCK, _HELD = "lock", "held"
 # A worker rather starts with new files than waits longer than this for a reader.
 _PATIENCE = 1.0
 
@@ -28,10 +29,16 @@ def make_folder() -> str:
     """The folder of this master, made by the first call and again by no reload, and known to prometheus_client.
 
     In memory, where there is some: a disk that is full would end a worker that writes into its files, which are
-    mapped.
+    mapped. Folders that were left behind, because a master and all that it had started were killed, are removed.
     """
     memory = "/dev/shm"  # noqa: S108 - mkdtemp makes a name that nobody can guess, for nobody else
-    name = tempfile.mkdtemp(prefix="send-message-", dir=memory if os.access(memory, os.W_OK) else None)
+    place = memory if os.access(memory, os.W_OK) else tempfile.gettempdir()
+    for folder in Path(place).glob(f"{_PREFIX}*"):
+        if _is_left_behind(folder):
+            remove(str(folder))
+    name = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
+    # Held by this process and its forks, as long as one of them runs.
+    fcntl.flock(os.open(f"{name}/{_HELD}", os.O_CREAT | os.O_RDWR, 0o600), fcntl.LOCK_EX)
     os.environ[VARIABLE] = name
     atexit.register(partial(_remove, name, os.getpid()))
     return name
@@ -65,6 +72,17 @@ def reading(folder: Path) -> Iterator[list[str]]:
                 if file.name.startswith(_OF_THE_LIVING):
                     file.unlink(missing_ok=True)
         yield [str(file) for file in folder.glob("*.db") if _size(file)]
+
+
+def _is_left_behind(folder: Path) -> bool:
+    """Whether this user's folder is held by no process."""
+    try:
+        with (folder / _HELD).open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        # Somebody holds it, has yet to, or is another user.
+        return False
+    return True
 
 
 def _renamed(file: Path) -> Path:

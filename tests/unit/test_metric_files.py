@@ -94,3 +94,32 @@ def test_a_file_that_is_being_made_has_nothing_yet(tmp_path: Path) -> None:
     """prometheus_client makes it and gives it its size in two steps; a reader may come in between."""
     (tmp_path / f"counter_{os.getpid()}.db").touch()
     assert told(tmp_path) == {}
+
+
+def started() -> "subprocess.Popen[str]":
+    """A process that has made its folder, says where, and waits for a line."""
+    command = "from config import metric_files; print(metric_files.make_folder(), flush=True); input()"
+    return subprocess.Popen(
+        [sys.executable, "-c", command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def folder_of(process: "subprocess.Popen[str]") -> Path:
+    """Where it says that its folder is."""
+    assert process.stdout is not None
+    return Path(process.stdout.readline().strip())
+
+
+def test_what_was_left_behind_is_removed() -> None:
+    """A folder whose master and workers were all killed goes with the next start; those in use stay."""
+    with started() as killed, started() as running:
+        left, used = folder_of(killed), folder_of(running)
+        killed.kill()
+        killed.wait()
+        assert (left.exists(), used.exists()) == (True, True)
+        with started() as later:
+            folder_of(later)
+            assert (left.exists(), used.exists()) == (False, True)
+            later.communicate("\n")
+        running.communicate("\n")
+    assert not used.exists()

@@ -65,8 +65,6 @@ def scenes() -> Iterator[tuple[str, Scene]]:
         )
     for idle, rounds in ((0.5, 150), (1.0, 70), (2.0, 35)):
         yield f"race: {idle}", partial(keepalive_race, idle=idle, rounds=rounds, lanes=16)
-    for name, alarm in ALARMS.items():
-        yield f"alarms: {name}", alarm
     yield from _of_operators()
 
 
@@ -80,6 +78,8 @@ def _of_operators() -> Iterator[tuple[str, Scene]]:
             partial(probed, clients=500, asked=100, settings={"THREADS": threads}),
         )
     yield "operators: soak", partial(soak, seconds=600)
+    for name, alarm in ALARMS.items():
+        yield f"alarms: {name}", alarm
 
 
 def _possible() -> Iterator[tuple[str, Scene]]:
