@@ -79,6 +79,7 @@ HEALTHY: Mapping[str, str] = {
     sends("not_sent", "MESSAGE_REJECTED"): steady(1),
     sends("not_sent", "IDEMPOTENCY_IN_PROGRESS"): steady(1),
     requests(200, "none"): steady(51),
+    requests(500, "INTERNAL_ERROR"): steady(0),
     FAST: steady(50),
     SLOW: steady(50),
     SLOWER: steady(50),

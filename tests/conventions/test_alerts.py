@@ -37,10 +37,21 @@ from tests.conventions.series import (
 )
 from tests.system.monitors import RULES, promtool
 
+BUSY = {sends("sent", "accepted"): steady(800), requests(200, "none"): steady(800)}
 SILENT: Mapping[str, Mapping[str, str]] = {
     "all is well": {},
     "two unknown sends": {sends("unknown", "reset"): once(2)},
     "one unknown send in 200": {sends("sent", "accepted"): steady(800), sends("unknown", "reset"): steady(4)},
+    "two unknown sends on a quiet night": QUIET | {sends("unknown", "reset"): once(2)},
+    "one refused connection in 40": BUSY | unsent("refused", "CHAT_SERVICE_UNAVAILABLE"),
+    "two refused connections on a quiet night": QUIET
+    | {sends("not_sent", "refused"): once(2), requests(500, "CHAT_SERVICE_UNAVAILABLE"): once(2)},
+    "one key in 40 that cannot be kept": BUSY | unsent("IDEMPOTENCY_UNAVAILABLE", "IDEMPOTENCY_UNAVAILABLE"),
+    "one send in 160 without a place": BUSY | unsent("OVERLOADED", "OVERLOADED", 5),
+    "one failed look-up in 40": {lookups("asked"): steady(800), lookups("failed"): from_then_on(20)},
+    "two failed look-ups on a quiet night": QUIET | {lookups("failed"): once(2)},
+    "wrong ids on a quiet night": QUIET | {sends("not_sent", "INVALID_CONVERSATION_ID"): from_then_on(1)},
+    "a store that is lost for a moment": {LOST: f"0x{CALM} 2 0x{LATE}"},
     "an unknown send told again and again": {sends("unknown", "SEND_OUTCOME_UNKNOWN"): from_then_on(50)},
     "a few sends that fail": {sends("not_sent", "OVERLOADED"): once(4), requests(500, "OVERLOADED"): once(4)},
     "two connections refused": {
@@ -52,7 +63,7 @@ SILENT: Mapping[str, Mapping[str, str]] = {
     "a caller with wrong ids": {sends("not_sent", "INVALID_COMPANY_ID"): from_then_on(40)},
     "a failed look-up": {lookups("failed"): once(2)},
     "one slow message in 40": {SLOW: steady(49), FAST: steady(49)},
-    "a slow message on a quiet night": QUIET | {SLOWER: once(1), ALL: once(1), COUNT: once(1)},
+    "a slow message on a quiet night": QUIET | dict.fromkeys((SLOWER, ALL, COUNT), from_then_on(1)),
     "a deploy": {DRAINING: f"0x{CALM} 1 0x{LATE}", READY: f"2x{CALM} 0 2x{LATE}", STARTED: once(4)},
     "a key server that is gone for a moment": {STALE: f"0x{CALM} 2x5 0x{LATE}"},
     "a scrape that failed": {UP: f"1x{CALM} 0 1x{LATE}"},
