@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.errors import (
@@ -57,22 +56,20 @@ class Idempotency:
         self._lease = lease
         self._dedupes = dedupes
 
-    def claim(self, scope: Sequence[str], content: object) -> Attempt:
-        """The right to send `content` under the key of this scope, or the answer that the first send got.
+    def claim(self, key: str, content: object) -> Attempt:
+        """The right to send `content` under this key, a hash, or the answer that the first send got.
 
         Raises IdempotencyKeyReusedError (known with other content), IdempotencyInProgressError,
         SendOutcomeUnknownError, or IdempotencyUnavailableError (no store: nothing may be sent).
         """
-        attempt = Attempt(_digest(scope), os.urandom(16).hex())
+        attempt = Attempt(key, os.urandom(16).hex())
         try:
-            claim = self._store.claim(
-                attempt.key, _digest(content), attempt.owner, lease=self._lease, again=self._dedupes
-            )
+            claim = self._store.claim(key, digest(content), attempt.owner, lease=self._lease, again=self._dedupes)
         except StoreLostError as error:
             raise IdempotencyUnavailableError from error
         if claim.state in _REFUSALS:
             raise _REFUSALS[claim.state]
-        return Attempt(attempt.key, attempt.owner, claim.answer)
+        return Attempt(key, attempt.owner, claim.answer)
 
     def settle(self, attempt: Attempt, outcome: Outcome, answer: bytes) -> None:
         """Record what became of the attempt; `not_sent` gives the key back.
@@ -89,5 +86,6 @@ class Idempotency:
             )
 
 
-def _digest(parts: object) -> str:
+def digest(parts: object) -> str:
+    """The same hash for the same parts, of which it tells nothing."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

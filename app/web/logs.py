@@ -62,8 +62,8 @@ def _found(known: RequestState) -> dict[str, Any]:
         found["store"] = "shared" if known.decision.shared else "local"
     if "account" in known.stages:
         found["account"] = account_of(known)
-    if known.attempt:
-        found["idempotency_key"], found["replayed"] = known.attempt.key, known.is_replayed
+    if known.key:
+        found["idempotency_key"], found["replayed"] = known.key, known.is_replayed
     if exchanged := exchange_with("chat", known):
         found["attempts"] = exchanged.attempts
     return found

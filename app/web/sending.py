@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 
 from app.errors import IdempotencyKeyInvalidError, ServiceError
-from app.idempotency import Attempt
+from app.idempotency import Attempt, digest
 from app.principals import Account
 from app.web.declarations import declare
 from app.web.services import services
@@ -47,9 +47,9 @@ def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
     key = _KEY.fullmatch(given)
     if key is None:
         raise IdempotencyKeyInvalidError
-    user = verified_user()
-    scope = [user.issuer, user.id, account.company_id, current().endpoint or "", key[2]]
-    return services().idempotency.claim(scope, [account.company_id, arguments])
+    user, known = verified_user(), state()
+    known.key = digest([user.issuer, user.id, account.company_id, current().endpoint or "", key[2]])
+    return services().idempotency.claim(known.key, [account.company_id, arguments])
 
 
 class _TellingFailures:

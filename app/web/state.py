@@ -53,7 +53,8 @@ class RequestState:
     """Filled in on the way to the view; read on the way back, by the log and the metrics.
 
     `outcome` is what is proved of the message so far; None on routes that send nothing and before authentication.
-    `ids` has those of the path by what they are of, canonical; `stages` the seconds that each stage took.
+    `ids` has those of the path by what they are of, canonical; `stages` the seconds that each stage took. `key` is
+    the hash of an Idempotency-Key.
     """
 
     environ: dict[str, Any] = field(repr=False)
@@ -65,6 +66,7 @@ class RequestState:
     decision: Decision | None = None
     outcome: Outcome | None = None
     error: ServiceError | None = None
+    key: str | None = None
     attempt: Attempt | None = None
     _correlation: Correlation | None = None
 

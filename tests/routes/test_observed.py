@@ -124,7 +124,9 @@ def test_a_key_and_its_repetition(caller: Caller, app: Flask, lines: list[dict[s
         (True, "replayed", "remembered"),
     ]
     assert "attempts" not in second
-    assert by_label(app, "idempotency_total", "result") == {"new": 1, "replayed": 1}
+    caller.send(headers={"Idempotency-Key": "a-key-of-theirs"}, json={"message_body": "another"})
+    assert (lines[2]["code"], lines[2]["idempotency_key"]) == ("IDEMPOTENCY_KEY_REUSED", first["idempotency_key"])
+    assert by_label(app, "idempotency_total", "result") == {"new": 1, "replayed": 1, "reused": 1}
 
 
 def test_who_does_not_come_far(caller: Caller, lines: list[dict[str, Any]]) -> None:
