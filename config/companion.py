@@ -1,4 +1,4 @@
-"""The listener's life, in the eyes of gunicorn's master: started before the workers, started again if it ends."""
+"""The listener's life, in the eyes of gunicorn's master: started after the workers, and again if it ends."""
 
 import errno
 import os
@@ -29,6 +29,7 @@ class Companion:
         self._address = (host.strip("[]"), int(port))
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._workers_are_started = False
 
     def bind(self, patience: float = _PATIENCE) -> None:
         """Take the address; raises OSError where it is somebody else's, and stays so for `patience` seconds."""
@@ -43,8 +44,10 @@ class Companion:
                 time.sleep(0.1)
 
     def attach(self) -> None:
-        """Let the master look after the listener, and tell it about the end."""
-        self.keep()
+        """Let the master look after the listener, from its second turn on, and tell it about the end.
+
+        The workers come first: who asks the listener meanwhile waits in its socket.
+        """
         server = self._server
         server.manage_workers = partial(self._manage, server.manage_workers)
         server.handle_term = partial(self._drain, server.handle_term)
@@ -82,7 +85,9 @@ class Companion:
 
     def _manage(self, manage_workers: partial[None]) -> None:
         # The master comes by at least once a second.
-        self.keep()
+        if self._workers_are_started:
+            self.keep()
+        self._workers_are_started = True
         manage_workers()
 
     def _drain(self, handle_term: partial[None]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.system.clients import Answer, Connection, Request
-from tests.system.processes import children, command_line, is_running
+from tests.system.processes import await_until, children, command_line, is_running
 from tests.system.servers import Server
 
 # The route that sends, as metrics and logs name it.
@@ -79,6 +79,12 @@ def listeners(server: Server) -> list[int]:
     """The process that answers; there is none for a moment after it was killed."""
     running = [pid for pid in children(server.process.pid) if is_running(pid)]
     return [pid for pid in running if "config.listener" in command_line(pid)]
+
+
+def listener(server: Server) -> int:
+    """The process that answers, which the master starts a second after the workers."""
+    await_until(lambda: listeners(server), lambda: f"no listener:\n{server.log}")
+    return listeners(server)[0]
 
 
 def folder(server: Server) -> Path:

@@ -14,7 +14,7 @@ from tests.system.behaviours import closes, waits
 from tests.system.clients import Connection, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until
-from tests.system.scrapes import ROUTE, listeners
+from tests.system.scrapes import ROUTE, listener, listeners
 from tests.system.servers import OURS, PRELOADED, Kind, Server
 from tests.system.standins import Services
 from tests.unit.stores.servers import free_port
@@ -199,7 +199,7 @@ def test_every_line_of_a_life_is_json(serve: Serve, services: Services, gate: th
             connection.socket.sendall(nonsense)
             connection.socket.recv(1000)
     os.kill(server.pids()[0], signal.SIGKILL)
-    os.kill(listeners(server)[0], signal.SIGKILL)
+    os.kill(listener(server), signal.SIGKILL)
     await_until(lambda: len(server.pids()) == 2 and listeners(server), lambda: server.log)
     server.renew()
     with ThreadPoolExecutor(1) as callers:

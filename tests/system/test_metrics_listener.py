@@ -10,7 +10,7 @@ import pytest
 from tests.system.clients import Answer, Connection, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until, is_running
-from tests.system.scrapes import ROUTE, folder, listeners, scrape, tell
+from tests.system.scrapes import ROUTE, folder, listener, listeners, scrape, tell
 from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server
 
 pytestmark = pytest.mark.system
@@ -55,7 +55,7 @@ def test_a_killed_listener_is_back_and_keeps_the_totals(serve: Serve) -> None:
     """Also those of a worker that was killed while there was no listener."""
     server = serve()
     send(server, 5)
-    before, (old,), workers = scrape(server), listeners(server), server.pids()
+    before, old, workers = scrape(server), listener(server), server.pids()
     os.kill(old, signal.SIGKILL)
     os.kill(workers[0], signal.SIGKILL)
     await_until(lambda: [pid for pid in listeners(server) if pid != old], lambda: f"no listener:\n{server.log}")
@@ -119,7 +119,7 @@ def test_without_workers_nobody_is_ready(serve: Serve) -> None:
 def test_it_ends_with_its_master(serve: Serve) -> None:
     """Also with one that was killed."""
     server = serve()
-    (pid,) = listeners(server)
+    pid = listener(server)
     server.signal(signal.SIGKILL)
     await_until(lambda: not is_running(pid), lambda: f"the listener lives on:\n{server.log}")
 
@@ -128,7 +128,7 @@ def test_it_ends_with_its_master(serve: Serve) -> None:
 def test_nothing_is_left_behind(serve: Serve, number: signal.Signals) -> None:
     """When the master has ended, so has the listener, and the folder of the metrics is gone."""
     server = serve()
-    (pid,), files = listeners(server), folder(server)
+    pid, files = listener(server), folder(server)
     server.signal(number)
     assert server.wait() == 0
     await_until(lambda: not is_running(pid), lambda: f"the listener lives on:\n{server.log}")
