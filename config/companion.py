@@ -76,7 +76,8 @@ class Companion:
         metric_files.remove(self._folder)
 
     def _start(self, listening: int) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "config.listener", str(listening), self._folder]
+        # It may ask for its parent only when that has gone already.
+        command = [sys.executable, "-m", "config.listener", str(listening), self._folder, str(os.getpid())]
         # With the variable it would count as one of the workers.
         environ = {name: value for name, value in os.environ.items() if name != metric_files.VARIABLE}
         return subprocess.Popen(  # noqa: S603 - our own command line

@@ -161,4 +161,5 @@ def _json(status: int, document: dict[str, object]) -> Answer:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), os.getppid())
+    _, descriptor, folder, master = sys.argv
+    serve(socket.socket(fileno=int(descriptor)), Path(folder), int(master))
