@@ -136,3 +136,17 @@ class Farewell:
     def add(self, data: bytes) -> bool:
         """Whether the client has hung up."""
         return not data
+
+
+class Pause:
+    """A kept-alive connection between two requests."""
+
+    has_head = False
+    is_cut = False
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = monotonic() + seconds
+
+    def end_by(self, deadline: float) -> None:
+        """Let it take no longer than until then."""
+        self.deadline = min(self.deadline, deadline)

@@ -1,22 +1,14 @@
-"""A gunicorn worker whose threads wait for no client: a request gets one when all of it is here.
-
-Gunicorn's own thread worker gives a connection a thread and then reads, without a limit in time: as many half-sent
-requests as there are threads stop it for good. Here the loop that accepts connections reads from them too, and
-threads read what came. This is what a buffering proxy does; TLS and HTTP/2 stay with a proxy in front.
-"""
+"""The worker: a gunicorn worker whose threads wait for no client, that says how it is and ends in order."""
 
 import contextlib
 import socket
-from concurrent.futures import Future
-from functools import partial
 from http import HTTPStatus
 from select import select
-from selectors import EVENT_READ
 from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
 
-from gunicorn.http import Request, get_parser  # type: ignore[import-untyped]
+from gunicorn.http import Request  # type: ignore[import-untyped]
 from gunicorn.http.errors import (  # type: ignore[import-untyped]
     ExpectationFailed,
     LimitRequestHeaders,
@@ -24,9 +16,10 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
     ParseException,
     UnsupportedTransferCoding,
 )
-from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
-from config.arrivals import HEAD_SECONDS, Arrival, Farewell
+from config.arrivals import HEAD_SECONDS
+from config.intake import IntakeWorker
 
 # Most answers fit into the socket's buffer; a client that leaves it full for so long does not read.
 ANSWER_SECONDS = 5.0
@@ -38,7 +31,6 @@ _REFUSALS = {
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
 }
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REFUSAL = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -52,19 +44,17 @@ class Watch(Protocol):
         """Say that no more requests should come."""
 
 
-class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+class DeadlineWorker(IntakeWorker):
     """Takes 5 s for a request's head and 10 s for its body, in total, however they are spread.
 
     After that a head is dropped, and a body ends where it is: the application answers it as one that was cut off.
     So is a body of more than `largest_body` bytes, which the application must refuse. Either ends the connection.
     """
 
-    largest_body = 65536
     watch: Watch | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
-        self._incoming: dict[TConn, Arrival | Farewell] = {}
         self._next_publication = 0.0
 
     def run(self) -> None:
@@ -104,24 +94,14 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type
                     self.accept(listener)
                 listener.close()
 
-    def enqueue_req(self, conn: TConn) -> None:
-        """Take a request in. Gunicorn calls it where it would give a thread to the connection."""
-        rest = conn.parser.unreader.take_buffered() if conn.parser else b""
-        conn.arrival = Arrival(self.largest_body)
-        conn.parser, conn.data_ready = get_parser(self.cfg, conn.arrival, conn.client), True
-        conn.sock.setblocking(False)
-        if (rest and conn.arrival.add(rest)) or self._reads(conn):
-            self._go_on(conn)
-        else:
-            self._await(conn)
-
     def handle(self, conn: TConn) -> bool:
         """Answer a request, in a thread; whether another one may follow."""
         return super().handle(conn) and not conn.arrival.is_cut
 
     def handle_request(self, req: Request, conn: TConn) -> bool:
         """Hand the request to the application."""
-        if conn.arrival.is_cut:
+        # Gunicorn keeps as many places for those that come as there are threads.
+        if conn.arrival.is_cut or len(self.poller) >= self.max_keepalived:
             req.force_close()
         # A total for each piece of the answer (socket.sendall).
         conn.sock.settimeout(ANSWER_SECONDS)
@@ -141,55 +121,6 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type
         with contextlib.suppress(OSError):
             client.send(_REFUSAL % (status.value, status.phrase.encode()))
 
-    def finish_request(self, conn: TConn, fs: "Future[bool]") -> None:
-        """Wait for the next request, or let the client read the last answer; gunicorn would wait here for that."""
-        if fs.cancelled() or fs.exception() or fs.result():
-            super().finish_request(conn, fs)
-            return
-        conn.arrival = Farewell()
-        try:
-            conn.sock.shutdown(socket.SHUT_WR)
-            conn.sock.setblocking(False)
-        except OSError:
-            # The client has gone.
-            self._go_on(conn)
-        else:
-            self._await(conn)
-
-    def murder_pending(self) -> None:
-        """End what is late. Gunicorn calls it at least once a second, also while it stops."""
-        now = monotonic()
-        for conn in [conn for conn, arrival in self._incoming.items() if arrival.deadline <= now]:
-            conn.arrival.is_cut = True
-            self._leave(conn)
-
-    def _await(self, conn: TConn) -> None:
-        self._incoming[conn] = conn.arrival
-        self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, conn))
-
-    def _on_readable(self, conn: TConn, _: socket.socket) -> None:
-        if self._reads(conn):
-            self._leave(conn)
-
-    def _leave(self, conn: TConn) -> None:
-        del self._incoming[conn]
-        self.poller.unregister(conn.sock)
-        self._go_on(conn)
-
-    def _reads(self, conn: TConn) -> bool:
-        """Whether there is nothing more to wait for."""
-        arrival = conn.arrival
-        try:
-            is_over: bool = arrival.add(conn.sock.recv(65536))
-            if arrival.expects_continue:
-                arrival.expects_continue = False
-                conn.sock.send(_CONTINUE)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return bool(arrival.add(b""))
-        return is_over
-
     def _has_waiting(self, listener: socket.socket) -> bool:
         """Whether a connection waits that this worker has room for."""
         return self.nr_conns < self.worker_connections and bool(select([listener], [], [], 0)[0])
@@ -204,10 +135,3 @@ class DeadlineWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no type
             unreader.unread(unreader.take_buffered() + conn.arrival.rest())
             return is_over
         return False
-
-    def _go_on(self, conn: TConn) -> None:
-        if conn.arrival.has_head:
-            super().enqueue_req(conn)
-        else:
-            self.nr_conns -= 1
-            conn.close()

@@ -1,4 +1,4 @@
-"""What the worker takes for granted of gunicorn; a release that changes it needs a look at config/worker.py."""
+"""What the worker takes for granted of gunicorn; a release that changes it needs a look at config/."""
 
 import inspect
 import itertools
@@ -10,10 +10,13 @@ from gunicorn.http.parser import Parser  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
+from config.intake import IntakeWorker
 from config.worker import DeadlineWorker
 
 OVERRIDDEN = {
+    "get_thread_pool": "(self)",
     "run": "(self)",
+    "wait_for_and_dispatch_events": "(self, timeout)",
     "notify": "(self)",
     "handle_exit": "(self, sig, frame)",
     "set_accept_enabled": "(self, enabled)",
@@ -21,8 +24,8 @@ OVERRIDDEN = {
     "handle": "(self, conn)",
     "handle_request": "(self, req, conn)",
     "handle_error": "(self, req, client, addr, exc)",
-    "finish_request": "(self, conn, fs)",
     "murder_pending": "(self)",
+    "_cap_keepalive": "(self, deadline)",
 }
 
 
@@ -36,23 +39,38 @@ def test_what_it_overrides_is_there(name: str) -> None:
 
 def test_it_overrides_nothing_else() -> None:
     """All that it shares with gunicorn is named above."""
-    ours = {name for name, value in vars(DeadlineWorker).items() if inspect.isfunction(value)}
+    members = [*vars(DeadlineWorker).items(), *vars(IntakeWorker).items()]
+    ours = {name for name, value in members if inspect.isfunction(value)}
     shared = {name for name in ours if hasattr(ThreadWorker, name)}
     assert shared - {"__init__"} == set(OVERRIDDEN)
 
 
 def test_threads_are_given_in_one_place() -> None:
-    """Every connection goes through `enqueue_req` before it gets a thread."""
+    """Every connection goes through `enqueue_req` before it gets a thread; a pool need do no more than this."""
     source = inspect.getsource(ThreadWorker)
     assert len(re.findall(r"\bsubmit\(", source)) == 1
     assert "submit(" in inspect.getsource(ThreadWorker.enqueue_req)
-    assert "murder_pending()" in inspect.getsource(ThreadWorker.run)
-    assert "nr_conns" in inspect.getsource(ThreadWorker.run)
+    assert set(re.findall(r"self\.tpool\.(\w+)", source)) == {"submit", "shutdown"}
+    assert "finish_request" in inspect.getsource(ThreadWorker.enqueue_req)
+
+
+def test_the_loop_counts_connections_and_looks_for_late_ones() -> None:
+    """It ends when none is left; nothing else than the poller of `run` is asked who is readable."""
+    source = inspect.getsource(ThreadWorker.run)
+    assert "while self.nr_conns > 0" in source
+    assert "murder_pending()" in source
+    assert "_cap_keepalive(" in source
+    assert set(re.findall(r"self\.poller\.(\w+)", source)) == {"register", "close"}
+    assert set(re.findall(r"self\.poller\.(\w+)", inspect.getsource(ThreadWorker.set_accept_enabled))) == {
+        "register",
+        "unregister",
+    }
 
 
 def test_a_connection_reads_with_the_parser_that_it_has() -> None:
     """The worker gives it one that reads what came, and it is ready without a look at the socket."""
     assert "if self.parser is None" in inspect.getsource(TConn.init)
+    assert "setblocking(False)" in inspect.getsource(TConn.__init__)
     assert "not conn.data_ready" in inspect.getsource(ThreadWorker.handle)
 
 
