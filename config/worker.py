@@ -18,7 +18,6 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
 )
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
-from config.arrivals import HEAD_SECONDS
 from config.intake import IntakeWorker
 
 # Most answers fit into the socket's buffer; a client that leaves it full for so long does not read.
@@ -56,14 +55,6 @@ class DeadlineWorker(IntakeWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
         self._next_publication = 0.0
-
-    def run(self) -> None:
-        """Serve until told to stop."""
-        for listener in self.sockets:
-            # Linux accepts a connection when its first bytes are here; unix sockets and others know no such thing.
-            with contextlib.suppress(AttributeError, OSError):
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, int(HEAD_SECONDS))
-        super().run()
 
     def notify(self) -> None:
         """Show the master that the worker is alive, and everybody how things stand in it, once a second."""
