@@ -12,7 +12,7 @@ _ENCODER = json.JSONEncoder(default=lambda value: type(value).__name__)
 
 
 class JsonFormatter(logging.Formatter):
-    """Time (UTC, RFC 3339), level, logger, event, and whatever was given as `extra`.
+    """Time (UTC, RFC 3339), level, logger, event, and whatever was given as `extra`, or by `facts` of the record.
 
     Of an exception, and of whatever JSON does not know, only the class is told: its text may hold what a log
     must not.
@@ -26,7 +26,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": _event(record),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        facts = getattr(record, "facts", None)
+        line |= facts or {name: value for name, value in vars(record).items() if name not in _OWN}
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
         return _ENCODER.encode(line)
