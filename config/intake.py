@@ -34,6 +34,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """
 
     largest_body = 65536
+    # From `run` on; gunicorn makes another one before.
     poller: Poller
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
@@ -46,6 +47,8 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def run(self) -> None:
         """Serve until told to stop."""
+        # Gunicorn asks for some thirty settings a request, each in three steps; from here on they stay as they are.
+        self.cfg.__dict__.update((name, setting.get()) for name, setting in self.cfg.settings.items())
         self.poller.close()
         self.poller = Poller(self._on_readable)
         try:

@@ -1,10 +1,35 @@
 """Which connections have bytes, for the loop that serves everybody; any thread can put one back."""
 
+import contextlib
+import select
 from collections.abc import Callable
-from select import EPOLLIN, EPOLLONESHOT, epoll
-from typing import Any
+from selectors import EVENT_READ, DefaultSelector
+from typing import Any, Protocol
 
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
+
+_READABLE = 0x1
+# Linux's own (EPOLLONESHOT).
+_ONCE = 1 << 30
+
+
+class Events(Protocol):
+    """What is used of `select.epoll`."""
+
+    def register(self, number: int, mask: int, /) -> None:
+        """Tell of this file."""
+
+    def modify(self, number: int, mask: int, /) -> None:
+        """Tell of it so from now on; FileNotFoundError where it was never registered."""
+
+    def unregister(self, number: int, /) -> None:
+        """Tell no more."""
+
+    def poll(self, timeout: float, /) -> list[tuple[int, int]]:
+        """Those that are readable, by then at the latest."""
+
+    def close(self) -> None:
+        """Free it."""
 
 
 class Poller:
@@ -14,8 +39,8 @@ class Poller:
     is one call of the system, and wakes nobody. Only `wait` is for any thread.
     """
 
-    def __init__(self, on_readable: Callable[[TConn], None]) -> None:
-        self._epoll = epoll()
+    def __init__(self, on_readable: Callable[[TConn], None], events: Events | None = None) -> None:
+        self._events = events or (select.epoll() if hasattr(select, "epoll") else Elsewhere())
         self._on_readable = on_readable
         self._sources: dict[int, Callable[[], object]] = {}
         self._waiting: dict[int, TConn] = {}
@@ -28,13 +53,13 @@ class Poller:
         """Call that whenever the source is readable."""
         number = source if isinstance(source, int) else source.fileno()
         self._sources[number] = lambda: callback(source)
-        self._epoll.register(number, EPOLLIN)
+        self._events.register(number, _READABLE)
 
     def unregister(self, source: Any) -> None:  # noqa: ANN401 - selectors' own
         """Call no more."""
         number = source if isinstance(source, int) else source.fileno()
         del self._sources[number]
-        self._epoll.unregister(number)
+        self._events.unregister(number)
 
     def wait(self, conn: TConn) -> None:
         """Let it wait for bytes, also for those that are here already."""
@@ -42,13 +67,13 @@ class Poller:
         # First, lest an event finds nobody.
         self._waiting[number] = conn
         try:
-            self._epoll.modify(number, EPOLLIN | EPOLLONESHOT)
+            self._events.modify(number, _READABLE | _ONCE)
         except FileNotFoundError:
-            self._epoll.register(number, EPOLLIN | EPOLLONESHOT)
+            self._events.register(number, _READABLE | _ONCE)
 
     def dispatch(self, timeout: float) -> None:
         """Wait for at most so long, and give everybody that is readable what is theirs."""
-        for number, _ in self._epoll.poll(timeout):
+        for number, _ in self._events.poll(timeout):
             # An event may be older than what was taken since, or what has the number now: then it is nobody's.
             conn = self._waiting.pop(number, None)
             if conn is not None:
@@ -66,4 +91,37 @@ class Poller:
 
     def close(self) -> None:
         """Wait for nothing any more."""
-        self._epoll.close()
+        self._events.close()
+
+
+class Elsewhere:
+    """The same where there is no epoll, as on a developer's Mac; its kqueue too may be told of files meanwhile."""
+
+    def __init__(self) -> None:
+        self._selector = DefaultSelector()
+
+    def register(self, number: int, mask: int) -> None:
+        """Tell of this file."""
+        self.unregister(number)
+        self._selector.register(number, EVENT_READ, mask)
+
+    def modify(self, number: int, mask: int) -> None:
+        """Tell of it so from now on."""
+        self.register(number, mask)
+
+    def unregister(self, number: int) -> None:
+        """Tell no more."""
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(number)
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        """Those that are readable, by then at the latest."""
+        found = [(key.fd, key.data) for key, _ in self._selector.select(timeout)]
+        for number, mask in found:
+            if mask & _ONCE:
+                self.unregister(number)
+        return found
+
+    def close(self) -> None:
+        """Free it."""
+        self._selector.close()

@@ -5,6 +5,7 @@ import itertools
 import re
 
 import pytest
+from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.http.parser import Parser  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
@@ -72,6 +73,15 @@ def test_a_connection_reads_with_the_parser_that_it_has() -> None:
     assert "if self.parser is None" in inspect.getsource(TConn.init)
     assert "setblocking(False)" in inspect.getsource(TConn.__init__)
     assert "not conn.data_ready" in inspect.getsource(ThreadWorker.handle)
+
+
+def test_settings_are_found_where_the_worker_puts_them() -> None:
+    """In the configuration itself, before they are looked up; what is computed from them is so still."""
+    cfg = Config()
+    vars(cfg).update((name, setting.get()) for name, setting in cfg.settings.items())
+    cfg.settings.clear()
+    assert (cfg.keepalive, cfg.limit_request_line) == (2, 4094)
+    assert "keepalive" in vars(cfg)
 
 
 def test_a_parser_reads_from_whatever_receives() -> None:

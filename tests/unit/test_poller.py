@@ -1,0 +1,96 @@
+"""Who is told of bytes, and how often."""
+
+import select
+import socket
+from collections.abc import Callable, Iterator
+from threading import Thread
+from types import SimpleNamespace
+
+import pytest
+
+from config.poller import Elsewhere, Events, Poller
+
+MAKERS: list[Callable[[], Events]] = [Elsewhere]
+if hasattr(select, "epoll"):
+    MAKERS.append(select.epoll)
+
+
+class Ends:
+    """A connection that waits, what it was told, and its client."""
+
+    def __init__(self, make: Callable[[], Events]) -> None:
+        self.told: list[SimpleNamespace] = []
+        self.poller = Poller(self.told.append, make())
+        sock, self.client = socket.socketpair()
+        self.conn = SimpleNamespace(sock=sock)
+
+    def close(self) -> None:
+        self.poller.close()
+        self.conn.sock.close()
+        self.client.close()
+
+
+@pytest.fixture(params=MAKERS)
+def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
+    """With all that a system may have."""
+    ends = Ends(request.param)
+    yield ends
+    ends.close()
+
+
+def test_a_connection_is_told_of_once(ends: Ends) -> None:
+    """What comes while it does not wait is told when it waits again."""
+    ends.poller.wait(ends.conn)
+    ends.client.send(b"a")
+    ends.poller.dispatch(5)
+    ends.client.send(b"b")
+    ends.poller.dispatch(0)
+    assert (ends.told, len(ends.poller)) == ([ends.conn], 0)
+    ends.poller.wait(ends.conn)
+    ends.poller.dispatch(5)
+    assert ends.told == [ends.conn, ends.conn]
+
+
+def test_another_thread_can_let_it_wait(ends: Ends) -> None:
+    """The loop, which waits itself, hears of it."""
+    loop = Thread(target=ends.poller.dispatch, args=(60,))
+    loop.start()
+    ends.client.send(b"a")
+    ends.poller.wait(ends.conn)
+    loop.join()
+    assert ends.told == [ends.conn]
+
+
+def test_one_that_was_taken_is_told_of_no_more(ends: Ends) -> None:
+    """Also where its number has gone to another connection."""
+    ends.poller.wait(ends.conn)
+    assert ends.poller.waiting() == [ends.conn]
+    ends.poller.take(ends.conn)
+    ends.client.send(b"a")
+    ends.poller.dispatch(0)
+    assert ends.told == []
+    number = ends.conn.sock.fileno()
+    ends.conn.sock.close()
+    ends.conn.sock, client = socket.socketpair()
+    with client:
+        assert ends.conn.sock.fileno() == number
+        ends.poller.wait(ends.conn)
+        ends.poller.dispatch(0)
+        assert ends.told == []
+        client.send(b"b")
+        ends.poller.dispatch(5)
+        assert ends.told == [ends.conn]
+
+
+def test_a_source_is_told_of_until_it_is_unregistered(ends: Ends) -> None:
+    """Whether it is given as a file or by its number."""
+    calls: list[object] = []
+    for source in (ends.conn.sock, ends.conn.sock.fileno()):
+        ends.poller.register(source, 1, calls.append)
+        ends.client.send(b"a")
+        ends.poller.dispatch(5)
+        ends.poller.dispatch(5)
+        ends.poller.unregister(source)
+        ends.poller.dispatch(0)
+        assert calls == [source, source]
+        calls.clear()

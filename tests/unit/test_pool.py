@@ -1,0 +1,38 @@
+"""Threads that are begun when they are needed."""
+
+from queue import SimpleQueue
+from threading import Barrier, current_thread
+
+from config.pool import Pool
+
+
+def test_jobs_are_done_in_order() -> None:
+    """By no more threads than are allowed, and all of them before these end."""
+    names: list[str] = []
+    done: list[int] = []
+
+    def do(number: int) -> None:
+        names.append(current_thread().name)
+        done.append(number)
+
+    pool = Pool(1, do)
+    for number in range(100):
+        pool.submit(number)
+    pool.shutdown(wait=True)
+    assert done == list(range(100))
+    assert len(set(names)) == 1
+
+
+def test_as_many_as_were_allowed_work_at_once() -> None:
+    """Each job waits for the others here."""
+    barrier, done = Barrier(4), SimpleQueue[int]()
+
+    def do(number: int) -> None:
+        barrier.wait(timeout=60)
+        done.put(number)
+
+    pool = Pool(4, do)
+    for number in range(40):
+        pool.submit(number)
+    pool.shutdown(wait=True)
+    assert sorted(done.get() for _ in range(40)) == list(range(40))
