@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from app.errors import AccountServiceUnavailableError, ForbiddenError, NoAccountError
 from app.principals import Account, User
-from app.upstream.exchange import INVALID_ANSWER, Correlation, Service, status_class
+from app.upstream.exchange import INVALID_ANSWER, Correlation, Exchanged, Service, status_class
 from app.upstream.slots import Slots
 from app.upstream.transport import TransportError
 
@@ -44,7 +44,9 @@ class Accounts:
         AccountServiceUnavailableError.
         """
         accounts = self._remembered(user)
-        if accounts is None:
+        if accounts is not None:
+            correlation.exchanges.append(Exchanged(self._service.breaker.service))
+        else:
             with self._slots.taken():
                 accounts = self._ask_once(user, correlation)
         mine = [account for account in accounts if account.company_id == company_id]
@@ -79,7 +81,10 @@ class Accounts:
                 question = self._asked[user] = Future()
         if first:
             self._settle(user, question, correlation)
-        return question.result()
+            return question.result()
+        accounts = question.result()
+        correlation.exchanges.append(Exchanged(self._service.breaker.service))
+        return accounts
 
     def _settle(self, user: User, question: "Future[tuple[Account, ...]]", correlation: Correlation) -> None:
         # The age of an answer counts from the question, when it was certainly true.

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -58,11 +57,15 @@ class Companion:
             return
         if self._process is not None:
             self._server.log.error("listener ended")
-        if self._socket is None:
-            with suppress(OSError):
+        try:
+            if self._socket is None:
                 self.bind(patience=0)
-        if self._socket is not None:
-            self._process = self._start(self._socket.fileno())
+            self._process = self._start()
+        except OSError as error:
+            # Gunicorn would end, with all requests. The address may be an old master's, after SIGUSR2; no memory,
+            # no process or no file may be had right now.
+            told = {"exception": type(error).__name__}
+            self._server.log.error("listener not started", extra=told)  # noqa: TRY400 - one line
 
     def release(self) -> None:
         """Let go of the address in a process that is no master."""
@@ -75,7 +78,8 @@ class Companion:
             self._process.kill()
         metric_files.remove(self._folder)
 
-    def _start(self, listening: int) -> "subprocess.Popen[bytes]":
+    def _start(self) -> "subprocess.Popen[bytes]":
+        listening = self._socket.fileno() if self._socket else -1
         # It may ask for its parent only when that has gone already.
         command = [sys.executable, "-m", "config.listener", str(listening), self._folder, str(os.getpid())]
         # With the variable it would count as one of the workers.

@@ -64,11 +64,15 @@ logconfig_dict["loggers"]["gunicorn.access"] = {"level": "CRITICAL", "handlers":
 logconfig_dict["root"] = {"level": "WARNING", "handlers": ["stderr"]}
 
 
+def nworkers_changed(_: Arbiter, count: int, __: int | None) -> None:
+    """Let workers know how many they are, also by `-w`; gunicorn calls it before it preloads the application."""
+    os.environ["WEB_CONCURRENCY"] = str(count)
+
+
 def on_starting(server: Arbiter) -> None:
-    """Take METRICS_BIND, and let the workers know how many they are, also where `-w` overrules WEB_CONCURRENCY."""
+    """Take METRICS_BIND."""
     if server.cfg.workers > 1 and _settings.store_url.startswith("memory:"):
         _refuse("STORE_URL: memory:// counts in one process only, and there are several workers.")
-    os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
     server.companion = Companion(server, _settings.metrics_bind, _folder)
     if "GUNICORN_PID" in os.environ:
         # After SIGUSR2 the old master has the address until it ends.
@@ -89,7 +93,14 @@ def post_fork(server: Arbiter, worker: DeadlineWorker) -> None:
     """Let the worker take in as large a body as the application does, and count on where another one ended."""
     worker.largest_body = _settings.max_body_bytes
     server.companion.release()
-    metric_files.take_over(Path(_folder))
+    try:
+        metric_files.take_over(Path(_folder))
+        metric_files.make_room(Path(_folder))
+    except OSError as error:
+        # It counts for itself, and serves.
+        os.environ.pop(metric_files.VARIABLE, None)
+        told = {"exception": type(error).__name__}
+        server.log.error("metrics not shared", extra=told)  # noqa: TRY400 - one line
 
 
 def post_worker_init(worker: DeadlineWorker) -> None:

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -150,9 +151,8 @@ def serve(listening: socket.socket, folder: Path, master: int) -> None:
     # Ctrl-C reaches all processes of a terminal.
     signal.signal(signal.SIGINT, drain)
     threading.Thread(target=_Server(listening, observer).serve_forever, daemon=True).start()
-    ended = threading.Event()
     while os.getppid() == master:
-        ended.wait(_MASTER_WATCHED_EVERY)
+        time.sleep(_MASTER_WATCHED_EVERY)
     metric_files.remove(str(folder))
 
 

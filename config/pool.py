@@ -41,7 +41,13 @@ class Pool(Generic[_Job]):
             self._free.pop()
             return
         thread = Thread(target=self._work, name=f"worker-{len(self._threads)}")
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # No thread can be had right now: those that are there do it.
+            if not self._threads:
+                raise
+            return
         self._threads.append(thread)
 
     def _work(self) -> None:

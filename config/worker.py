@@ -4,6 +4,7 @@ import contextlib
 import socket
 from http import HTTPStatus
 from select import select
+from signal import SIGTERM
 from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
@@ -55,6 +56,7 @@ class DeadlineWorker(IntakeWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
         self._next_publication = 0.0
+        self._is_told_to_stop = False
 
     def notify(self) -> None:
         """Show the master that the worker is alive, and everybody how things stand in it, once a second."""
@@ -68,9 +70,17 @@ class DeadlineWorker(IntakeWorker):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain."""
+        self._is_told_to_stop = True
         if self.watch is not None:
             self.watch.drain()
         super().handle_exit(sig, frame)
+
+    def is_parent_alive(self) -> bool:
+        """Whether the master runs; without it the worker drains as on SIGTERM, and lets go of the address."""
+        if super().is_parent_alive():
+            return True
+        self.handle_exit(SIGTERM, None)
+        return False
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's
         """Accept connections or leave them to others; at the end those that are here, and then no more.
@@ -79,7 +89,8 @@ class DeadlineWorker(IntakeWorker):
         listens, a proxy goes elsewhere before it has sent a byte.
         """
         super().set_accept_enabled(enabled)
-        if not (self.alive or enabled):
+        # One that is worn out (max_requests) leaves them to others.
+        if self._is_told_to_stop and not enabled:
             for listener in self.sockets:
                 while self._has_waiting(listener):
                     self.accept(listener)

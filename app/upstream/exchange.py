@@ -35,7 +35,10 @@ class Sender(Protocol):
 
 @dataclass(slots=True)
 class Exchanged:
-    """One exchange that is over: with whom, in how many attempts, in how many seconds."""
+    """One exchange that is over: with whom, in how many attempts, in how many seconds.
+
+    Without an attempt its answer was remembered, or the circuit was open.
+    """
 
     service: str
     attempts: int = 0

@@ -3,12 +3,15 @@
 from urllib.parse import urlsplit
 
 import requests
-from opentelemetry import propagate, trace
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.upstream.exchange import Sender
 from app.upstream.transport import TransportError
 
 _tracer = trace.get_tracer(__name__)
+# Whatever else is configured to be passed on, such as the baggage of callers, is not.
+_context = TraceContextTextMapPropagator()
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -38,7 +41,7 @@ class Traced:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            propagate.inject(request.headers)
+            _context.inject(request.headers)
             return self._send(request, timeout, span)
 
     def _send(self, request: requests.PreparedRequest, timeout: float, span: trace.Span) -> requests.Response:

@@ -32,6 +32,8 @@ def _facts(request: Request, route: str | None, known: RequestState, response: R
     correlation = known.correlation
     _, trace_id, span_id, _ = correlation.traceparent.split("-")
     return {
+        # Whatever a route calls its ids, they do not take the place of what follows.
+        **known.ids,
         "request_id": correlation.request_id,
         "trace_id": trace_id,
         "span_id": span_id,
@@ -43,7 +45,6 @@ def _facts(request: Request, route: str | None, known: RequestState, response: R
         "reason": reason_of(known),
         # A hash is enough to follow one user through the log, and does not say who it is.
         "user": known.user.digest if known.user else None,
-        **known.ids,
         "client": _client(request),
         **{f"{stage}_ms": round(seconds * 1000, 2) for stage, seconds in known.stages.items()},
         "cpu_ms": round((time.thread_time() - known.started_cpu) * 1000, 2),
@@ -60,8 +61,8 @@ def _found(known: RequestState) -> dict[str, Any]:
     if known.decision:
         found["limit"] = "admitted" if known.decision.admitted else "refused"
         found["store"] = "shared" if known.decision.shared else "local"
-    if "account" in known.stages:
-        found["account"] = account_of(known)
+    if account := account_of(known):
+        found["account"] = account
     if known.key:
         found["idempotency_key"], found["replayed"] = known.key, known.is_replayed
     if exchanged := exchange_with("chat", known):

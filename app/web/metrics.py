@@ -93,7 +93,6 @@ class Metrics:
 
         A series that is not there before its first event hides it from rates.
         """
-        self._workers.inc()
         self.set("workers", 1)
         self.set("build_info", 1, VERSION, platform.python_version())
         for operation in operations:
@@ -107,6 +106,7 @@ class Metrics:
         ):
             for labels in series:
                 self._of(metric, *labels)
+        self._workers.inc()
 
     def count(self, method: str, route: str | None, known: RequestState, response: Response) -> None:
         """Count one answer and all that led to it."""
@@ -116,13 +116,13 @@ class Metrics:
         self._of(self._requests, method, template, str(response.status_code), code).inc()
         for stage, seconds in known.stages.items():
             self._of(self._stages, template, stage).observe(seconds)
-        if reason := reason_of(known):
-            self._of(self._sends, known.outcome or NONE, reason).inc()
+        if known.outcome:
+            self._of(self._sends, known.outcome, reason_of(known) or NONE).inc()
         if known.decision:
             decision, store = known.decision, "shared" if known.decision.shared else "local"
             self._of(self._limits, "admitted" if decision.admitted else "refused", store).inc()
-        if "account" in known.stages:
-            self._of(self._accounts, _end_of_lookup(known)).inc()
+        if end := _end_of_lookup(known):
+            self._of(self._accounts, end).inc()
         if end := _end_of_key(known):
             self._of(self._keys, end).inc()
 
@@ -147,17 +147,18 @@ def _ends_of(operation: Operation) -> Iterator[tuple[str, str]]:
 
 
 def reason_of(known: RequestState) -> str | None:
-    """Why a message ended as it did; None where none was to be sent."""
-    if known.outcome is None:
-        return None
+    """Why the answer is what it is; None of a good one where nothing was to be sent."""
     if known.error:
         return known.error.reason
+    if known.outcome is None:
+        return None
     return REPLAYED if known.is_replayed else ACCEPTED
 
 
-def account_of(known: RequestState) -> Literal["asked", "remembered"]:
-    """Whether the account service was asked for this request, or by an earlier one."""
-    return "asked" if exchange_with("account", known) else "remembered"
+def account_of(known: RequestState) -> Literal["asked", "remembered"] | None:
+    """Whether the account service was asked for this request, or by an earlier one; None if it came not so far."""
+    found = exchange_with("account", known)
+    return None if found is None else "asked" if found.attempts else "remembered"
 
 
 def exchange_with(service: str, known: RequestState) -> Exchanged | None:
@@ -165,7 +166,7 @@ def exchange_with(service: str, known: RequestState) -> Exchanged | None:
     return next((noted for noted in known.correlation.exchanges if noted.service == service), None)
 
 
-def _end_of_lookup(known: RequestState) -> str:
+def _end_of_lookup(known: RequestState) -> str | None:
     return "failed" if isinstance(known.error, AccountServiceUnavailableError) else account_of(known)
 
 

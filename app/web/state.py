@@ -28,7 +28,8 @@ _TRACEPARENT = re.compile(
 # Sampled, and random; the others are to be zero.
 _KNOWN_FLAGS = 0b11
 # Section 3.3: at most 32 members and 512 characters; whatever else it is, is dropped as a whole.
-_MEMBER = r"[ \t]*(?:[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~])?[ \t]*"
+# White space in one place only: in two it could be shared out in too many ways.
+_MEMBER = r"[ \t]*(?:[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~][ \t]*)?"
 _TRACESTATE = re.compile(rf"(?=.{{1,512}}\Z){_MEMBER}(?:,{_MEMBER}){{0,31}}")
 
 

@@ -46,8 +46,8 @@ class Watch:
         """Tell how things stand in this process; to be called once a second, by one thread. Raises nothing."""
         with _harmless("gauges not published"):
             if not self._has_begun:
-                self._has_begun = True
                 self.metrics.begin(self.operations)
+                self._has_begun = True
             self.metrics.set("in_flight", len(self._under_way))
             for (name, *labels), value in self.gauges().items():
                 self.metrics.set(name, value, *labels)

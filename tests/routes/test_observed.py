@@ -137,7 +137,7 @@ def test_who_does_not_come_far(caller: Caller, lines: list[dict[str, Any]]) -> N
     further = [set(line) - OF_EVERY_LINE for line in lines]
     assert further == [{"auth_ms"}, OF_LIMITED, OF_A_MEMBER]
     assert [(line["send_outcome"], line["reason"]) for line in lines] == [
-        (None, None),
+        (None, "UNAUTHORIZED"),
         ("not_sent", "INVALID_COMPANY_ID"),
         ("not_sent", "NO_ACCOUNT"),
     ]

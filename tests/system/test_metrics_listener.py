@@ -1,6 +1,7 @@
 """The listener of METRICS_BIND: a process beside the workers that is there whenever their master is."""
 
 import os
+import shutil
 import signal
 import socket
 from contextlib import ExitStack
@@ -151,3 +152,14 @@ def test_other_servers_have_no_listener(serve: Serve, kind: Kind) -> None:
     send(server, 1)
     with socket.socket() as caller:
         assert caller.connect_ex(("127.0.0.1", server.metrics_port)) != 0
+
+
+def test_who_lost_the_folder_serves_all_the_same(serve: Serve) -> None:
+    """Something cleaned up where it lies: workers that start then count for themselves."""
+    server = serve()
+    shutil.rmtree(folder(server))
+    (killed, _) = server.pids()
+    os.kill(killed, signal.SIGKILL)
+    server.await_events("metrics not shared")
+    await_until(lambda: len(server.pids()) == 2, lambda: f"not two workers:\n{server.log}")
+    send(server, 3)

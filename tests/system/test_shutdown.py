@@ -8,11 +8,11 @@ from functools import partial
 import pytest
 
 from tests.system.behaviours import waits
-from tests.system.clients import Answer, ask, ask_together, sending
+from tests.system.clients import Answer, Connection, ask, ask_together, sending
 from tests.system.conftest import Serve
-from tests.system.processes import accepts, await_until
+from tests.system.processes import accepts, await_until, is_running
 from tests.system.scrapes import scrape, tell
-from tests.system.servers import Server
+from tests.system.servers import READY, Server
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
@@ -86,3 +86,14 @@ def test_sighup_fails_no_request(serve: Serve, services: Services) -> None:
 
     assert {answer.status for answer in answers} == {200}
     assert len(services.ledger.entries) == len(answers)
+
+
+def test_workers_without_a_master_let_go_of_the_address(serve: Serve) -> None:
+    """Whoever is connected is told to go, so that a new master finds it free."""
+    server = serve()
+    workers = server.pids()
+    with Connection(server.port) as connection:
+        assert connection.ask(READY).status == 200
+        server.signal(signal.SIGKILL)
+        await_until(server.is_free, lambda: f"still listens:\n{server.log}")
+    await_until(lambda: not any(map(is_running, workers)), lambda: f"still running:\n{server.log}")

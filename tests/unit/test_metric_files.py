@@ -123,3 +123,18 @@ def test_what_was_left_behind_is_removed() -> None:
             later.communicate("\n")
         running.communicate("\n")
     assert not used.exists()
+
+
+def test_there_is_room_before_it_is_needed(tmp_path: Path) -> None:
+    """A file of holes would end its worker (SIGBUS) when there is no memory for what it writes into one."""
+    metric_files.make_room(tmp_path)
+    files = list(tmp_path.glob(f"*_{os.getpid()}.db"))
+    assert len(files) == 4
+    assert all(file.stat().st_blocks * 512 >= file.stat().st_size > 0 for file in files)
+
+
+def test_what_others_put_there_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of that name that is somebody else's is neither opened nor removed; this one has a pipe in it."""
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    os.mkfifo(tmp_path / "held")
+    assert not metric_files._is_left_behind(tmp_path)

@@ -20,6 +20,7 @@ OVERRIDDEN = {
     "wait_for_and_dispatch_events": "(self, timeout)",
     "notify": "(self)",
     "handle_exit": "(self, sig, frame)",
+    "is_parent_alive": "(self)",
     "set_accept_enabled": "(self, enabled)",
     "enqueue_req": "(self, conn)",
     "handle": "(self, conn)",
