@@ -124,3 +124,13 @@ def test_the_configuration_of_others(capsys: pytest.CaptureFixture[str]) -> None
         logging.config.dictConfig(dictionary("INFO", "test_json_logs"))
     logging.getLogger("test_json_logs").info("once")
     assert (other.disabled, len(capsys.readouterr().err.splitlines())) == (False, 1)
+
+
+@pytest.mark.parametrize("value", [7, 0.5, None, "plain", "ü\u2028\ud800\0\n", KeyError("canary")], ids=ascii)
+def test_facts_are_on_the_line(value: object) -> None:
+    """As extras are, and as safely, though they are written in another way."""
+    record = logging.makeLogRecord({"msg": "request", "facts": {"what": value}})
+    text = JsonFormatter().format(record)
+    assert (text.splitlines(), text.isascii()) == ([text], True)
+    told = type(value).__name__ if isinstance(value, Exception) else value
+    assert (json.loads(text)["what"], json.loads(text)["event"]) == (told, "request")
