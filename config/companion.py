@@ -29,6 +29,8 @@ class Companion:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._workers_are_started = False
+        # What is known to keep it from being started: told once.
+        self._trouble = ""
 
     def bind(self, patience: float = _PATIENCE) -> None:
         """Take the address; raises OSError where it is somebody else's, and stays so for `patience` seconds."""
@@ -57,15 +59,18 @@ class Companion:
             return
         if self._process is not None:
             self._server.log.error("listener ended")
+            self._process = None
         try:
             if self._socket is None:
                 self.bind(patience=0)
             self._process = self._start()
+            self._trouble = ""
         except OSError as error:
             # Gunicorn would end, with all requests. The address may be an old master's, after SIGUSR2; no memory,
             # no process or no file may be had right now.
-            told = {"exception": type(error).__name__}
-            self._server.log.error("listener not started", extra=told)  # noqa: TRY400 - one line
+            trouble, self._trouble = self._trouble, type(error).__name__
+            if self._trouble != trouble:
+                self._server.log.error("listener not started", extra={"exception": self._trouble})  # noqa: TRY400 - one line
 
     def release(self) -> None:
         """Let go of the address in a process that is no master."""
