@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.system.clients import Answer, Connection, Request
-from tests.system.processes import PATIENCE, ReservedPort, await_until
+from tests.system.processes import ReservedPort, await_until, end
 from tests.system.servers import ROOT
 
 SHIPPED = ROOT / "docs" / "operating"
@@ -88,12 +87,9 @@ class Prometheus:
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(PATIENCE)
+            end(self._process)
         finally:
-            self._process.kill()
-            self._process.wait()
             self._reserved.__exit__()
 
     @property

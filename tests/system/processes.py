@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,16 @@ def children(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return sorted(found)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """SIGTERM; SIGKILL after PATIENCE."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def command_line(pid: int) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.system.processes import PATIENCE, ReservedPort, accepts, await_until, children, is_running
+from tests.system.processes import ReservedPort, accepts, await_until, children, end, is_running
 from tests.system.servers import ROOT
 
 SITE = ROOT / "docs" / "operating" / "nginx.conf"
@@ -75,12 +75,9 @@ class Nginx:
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(PATIENCE)
+            end(self._process)
         finally:
-            self._process.kill()
-            self._process.wait()
             self._reserved.__exit__()
 
     def take_out(self, *instances: int) -> None:
