@@ -19,9 +19,9 @@ from tests.system.scrapes import ROUTE, folder, scrape
 from tests.system.servers import Kind, Server, gunicorn
 
 _CALLERS, _WORKERS, _PAUSE_SECONDS = 4, 2, 0.05
-# Four files a worker, of which SIGHUP has twice as many as usual for a moment, and a lock.
-_MOST_FILES = 4 * 2 * 2 + 1
-_BYTES_OF_A_FILE = 128 << 10
+# Four files a worker, of which SIGHUP has twice as many as usual for a moment, a lock, and what holds the folder.
+_MOST_FILES = 4 * 2 * 2 + 2
+_BYTES_OF_A_FILE = 256 << 10
 # A worker leaves after so many requests: now and then in a scene.
 _WEARING: Kind = gunicorn("--max-requests", "150", "--max-requests-jitter", "100")
 
