@@ -131,7 +131,8 @@ def test_refusals_say_how_far_they_came(serve: Serve, services: Services) -> Non
     assert what(nobody, "status", "code", "user", "send_outcome", "reason", "limit", "account") == {
         "status": 401,
         "code": "UNAUTHORIZED",
-        **dict.fromkeys(("user", "send_outcome", "reason", "limit", "account")),
+        "reason": "UNAUTHORIZED",
+        **dict.fromkeys(("user", "send_outcome", "limit", "account")),
     }
     refused = line_of(server, sending("a-member-a", text=" "), "refused")
     assert what(refused, "code", "send_outcome", "reason", "limit", "account") == {

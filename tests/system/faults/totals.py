@@ -15,7 +15,7 @@ from tests.system.faults.loads import Call, under_load
 from tests.system.faults.oracles import outcome
 from tests.system.faults.stage import Attempt, Report, Stage
 from tests.system.processes import accepts, await_until
-from tests.system.scrapes import ROUTE, folder, scrape
+from tests.system.scrapes import ROUTE, folder, listener, scrape
 from tests.system.servers import Kind, Server, gunicorn
 
 _CALLERS, _WORKERS, _PAUSE_SECONDS = 4, 2, 0.05
@@ -30,6 +30,8 @@ class Watch:
     """Scrapes again and again, and counts workers and the files of their metrics, for one `with` block."""
 
     def __init__(self, server: Server) -> None:
+        # Until it is there nothing is seen.
+        listener(server)
         self.folder = folder(server)
         self.sizes: list[tuple[int, int]] = []
         self.scrapes = 0
@@ -74,16 +76,18 @@ def kept_totals(stage: Stage, restarts: int) -> Report:
     server = stage.serve(_WEARING)
     watch = Watch(server)
     ways = (server.renew, lambda: _kill(stage, server, watch))
-    with watch.running(), under_load(*[_unhurried(stage, server.port)] * _CALLERS) as attempts:
-        while watch.ended() < restarts:
-            stage.random.choice(ways)()
-            threading.Event().wait(0.5)
+    with watch.running():
+        with under_load(*[_unhurried(stage, server.port)] * _CALLERS) as attempts:
+            while watch.ended() < restarts:
+                stage.random.choice(ways)()
+                threading.Event().wait(0.5)
+        # Those that took the place of a last one that was worn out.
+        await_until(
+            lambda: _started(server) == len(watch.seen), lambda: f"{_started(server)} of {len(watch.seen)} started"
+        )
     answered = [attempt for attempt in attempts if attempt.answer]
     report = all_sent(f"{restarts} workers end", stage, answered)
     report.violations += _compared(server, attempts)
-    await_until(
-        lambda: _started(server) == len(watch.seen), lambda: f"{_started(server)} of {len(watch.seen)} started"
-    )
     _tell(report, watch, len(attempts) - len(answered))
     code = server.stop()
     report.violations += [f"exit code {code}"] * (code != 0) + ["the folder is left"] * watch.folder.exists()
