@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.errors import AccountServiceUnavailableError, ForbiddenError, NoAccountError
-from app.principals import Account, User
+from app.principals import LONGEST_REMEMBERED_ID, Account, User
 from app.upstream.exchange import INVALID_ANSWER, Correlation, Exchanged, Service, status_class
 from app.upstream.slots import Slots
 from app.upstream.transport import TransportError
@@ -100,6 +100,8 @@ class Accounts:
         question.set_result(accounts)
 
     def _remember(self, user: User, expires: float, accounts: tuple[Account, ...]) -> None:
+        if len(user.id) > LONGEST_REMEMBERED_ID:
+            return
         with self._lock:
             self._known[user] = (expires, accounts)
             self._known.move_to_end(user)

@@ -3,6 +3,9 @@
 import hashlib
 from dataclasses import dataclass, field
 
+# Caches keep nothing of a user whose id is longer: 20,000 of the longest would take 500 MB.
+LONGEST_REMEMBERED_ID = 255
+
 
 @dataclass(frozen=True, slots=True)
 class User:

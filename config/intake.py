@@ -65,7 +65,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         rest = conn.parser.unreader.take_buffered() if conn.parser else b""
         conn.arrival = Arrival(self.largest_body)
         conn.parser, conn.data_ready = get_parser(self.cfg, conn.arrival, conn.client), True
-        if (rest and conn.arrival.add(rest)) or self._reads(conn):
+        if (rest and self._adds(conn, rest)) or self._reads(conn):
             self._go_on(conn)
         else:
             self.poller.wait(conn)
@@ -133,17 +133,25 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def _reads(self, conn: TConn) -> bool:
         """Whether there is nothing more to wait for."""
-        arrival = conn.arrival
         try:
             # Not `recv`, which would wait as long as the socket's timeout says; the file itself never blocks here.
-            is_over: bool = arrival.add(os.read(conn.sock.fileno(), 65536))
-            if arrival.expects_continue:
-                arrival.expects_continue = False
-                os.write(conn.sock.fileno(), _CONTINUE)
+            data = os.read(conn.sock.fileno(), 65536)
         except BlockingIOError:
             return False
         except OSError:
-            return bool(arrival.add(b""))
+            data = b""
+        return self._adds(conn, data)
+
+    @staticmethod
+    def _adds(conn: TConn, data: bytes) -> bool:
+        """Whether there is nothing more to wait for, with these bytes; a client that asks may go on."""
+        arrival = conn.arrival
+        is_over: bool = arrival.add(data)
+        if arrival.expects_continue:
+            arrival.expects_continue = False
+            # What it has not taken before, or cannot take any more, is its own loss.
+            with contextlib.suppress(OSError):
+                os.write(conn.sock.fileno(), _CONTINUE)
         return is_over
 
     def _go_on(self, conn: TConn) -> None:

@@ -4,6 +4,7 @@ It is a process of its own so that probes are answered however long the workers'
 which forks, stays without threads. It ends with the master.
 """
 
+import io
 import json
 import logging
 import logging.config
@@ -18,6 +19,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
@@ -26,11 +28,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from config import metric_files
 from config.logs import dictionary
+from config.patience import PATIENCE, Patient
 
 logger = logging.getLogger("config.listener")
 
-# A client may be silent for so long.
-_SILENCE = 5.0
+# So many requests at once; whoever comes beyond that is hung up on.
+_MOST = 256
 _MASTER_WATCHED_EVERY = 0.5
 
 Answer = tuple[int, str, bytes]
@@ -93,12 +96,18 @@ class _Collected:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = _SILENCE
+    timeout = PATIENCE
     server: "_Server"
+
+    def setup(self) -> None:
+        """Read within limits."""
+        super().setup()
+        self.rfile = io.BufferedReader(Patient(self.connection))
 
     def do_GET(self) -> None:
         """Answer one request; the connection then closes."""
         status, kind, body = self._answer()
+        self.connection.settimeout(PATIENCE)
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -128,12 +137,31 @@ class _Server(ThreadingHTTPServer):
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listening
+        self._free = threading.BoundedSemaphore(_MOST)
         self.otherwise = observer.nothing
         self.paths: dict[str, Callable[[str], Answer]] = {
             "/metrics": observer.metrics,
             "/health/live": observer.live,
             "/health/ready": observer.ready,
         }
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
+        """Answer in a thread of its own, if one of so few is free."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
+        """Answer, and make room for another one."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, *_: object) -> None:
         """Nothing to do: whoever asked has gone."""

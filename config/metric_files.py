@@ -22,6 +22,8 @@ _PREFIX = "send-message-"
 _LOCK, _HELD = "lock", "held"
 # A worker rather starts with new files than waits longer than this for a reader.
 _PATIENCE = 1.0
+# A folder in which nothing is held for longer than this belongs to no master that starts.
+_BEGINNING = 60.0
 _KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
 _ROOM = 262_144
 
@@ -90,8 +92,12 @@ def _is_left_behind(folder: Path) -> bool:
     """Whether this user's folder is held by no process."""
     try:
         # Anybody may put something of that name there, and what is opened may be a pipe.
-        if folder.lstat().st_uid != os.geteuid():
+        about = folder.lstat()
+        if about.st_uid != os.geteuid():
             return False
+        if not (folder / _HELD).exists():
+            # A master makes it at once; a reader that came while all was removed has made its lock anew.
+            return time.time() - about.st_mtime > _BEGINNING
         with (folder / _HELD).open() as held:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -2,9 +2,12 @@
 
 import contextlib
 import socket
+import struct
+from fcntl import ioctl
 from http import HTTPStatus
 from select import select
 from signal import SIGTERM
+from termios import TIOCOUTQ
 from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
@@ -23,6 +26,10 @@ from config.intake import IntakeWorker
 
 # Most answers fit into the socket's buffer; a client that leaves it full for so long does not read.
 ANSWER_SECONDS = 5.0
+
+# Beyond this a small answer may no longer fit beside what a client has not taken yet: whoever sends requests and
+# reads no answers would hold a thread for ANSWER_SECONDS with each.
+UNREAD_BYTES = 16384
 
 # What the parser refuses is 400, or one of these.
 _REFUSALS = {
@@ -97,7 +104,9 @@ class DeadlineWorker(IntakeWorker):
                 listener.close()
 
     def handle(self, conn: TConn) -> bool:
-        """Answer a request, in a thread; whether another one may follow."""
+        """Answer a request, in a thread, unless earlier answers are not taken; whether another one may follow."""
+        if _unread(conn.sock) > UNREAD_BYTES:
+            return False
         return super().handle(conn) and not conn.arrival.is_cut
 
     def handle_request(self, req: Request, conn: TConn) -> bool:
@@ -137,3 +146,10 @@ class DeadlineWorker(IntakeWorker):
             unreader.unread(unreader.take_buffered() + conn.arrival.rest())
             return is_over
         return False
+
+
+def _unread(sock: socket.socket) -> int:
+    """How many bytes of answers the client has not taken; 0 where the system does not tell."""
+    with contextlib.suppress(OSError):
+        return int(struct.unpack("i", ioctl(sock, TIOCOUTQ, bytes(4)))[0])
+    return 0

@@ -14,7 +14,7 @@ from jwt.utils import base64url_decode
 
 from app import strict_json
 from app.errors import UnauthorizedError
-from app.principals import User
+from app.principals import LONGEST_REMEMBERED_ID, User
 from app.tokens.keys import KeySource, VerificationKey
 
 # Tokens longer than this are refused unparsed.
@@ -23,7 +23,7 @@ _LONGEST = 8192
 _END_OF_TIME = 253_402_300_800
 # Clocks of issuers run apart: a token may seem to be issued this many seconds from now. `exp` has no such grace.
 _GRACE = 5
-# So many tokens are remembered, in some 8 MB; beyond that the first of them is forgotten.
+# So many tokens are remembered, in some 10 MB; beyond that the first of them is forgotten.
 _LARGEST = 20_000
 _OPTIONS: Any = {"require": ["iss", "aud", "sub", "exp"], "verify_exp": False}
 
@@ -89,6 +89,8 @@ class TokenVerifier:
         return _Verified(key, claims["exp"], User(self._issuer, claims["sub"]))
 
     def _remember(self, name: bytes, verified: _Verified) -> _Verified:
+        if len(verified.user.id) > LONGEST_REMEMBERED_ID:
+            return verified
         with self._lock:
             self._known[name] = verified
             if len(self._known) > _LARGEST:

@@ -192,3 +192,12 @@ def test_an_answer_that_came_meanwhile(wire: Wire) -> None:
 
     overtaken = Accounts(account_service(wire), Overtaken(), lifetime=30)
     assert [find(overtaken), len(wire.lookups)] == [FOUND, 1]
+
+
+def test_users_with_long_ids_are_not_remembered(wire: Wire) -> None:
+    """Whoever may choose an id of 8 KB would fill the memory of a worker."""
+    service = Accounts(account_service(wire), Slots(1), lifetime=60)
+    for _ in range(2):
+        with pytest.raises(NoAccountError):
+            find(service, "x" * 256)
+    assert len(wire.lookups) == 2

@@ -113,3 +113,12 @@ def test_memory_is_bounded() -> None:
         verifier._remember(b"%d" % number, verified)
     assert len(verifier._known) == 20_000
     assert (verifier.verify(text), keys.asked) == (MEMBER, 2)
+
+
+def test_users_with_long_ids_are_not_remembered() -> None:
+    """Whoever may choose an id of 8 KB would fill the memory of a worker."""
+    keys = Rotating(SECRET)
+    verifier = checker(keys, Clock())
+    for _ in range(2):
+        verifier.verify(token("x" * 256))
+    assert keys.asked == 2

@@ -1,0 +1,27 @@
+"""Reading from a client for so long in total, however its bytes are spread."""
+
+import io
+import socket
+import time
+from typing import Any
+
+# A request takes no longer than this, nor does each piece of its answer, in seconds.
+PATIENCE = 5.0
+
+
+class Patient(io.RawIOBase):
+    """A connection that is read from for PATIENCE in total; then TimeoutError."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._connection = connection
+        self._until = time.monotonic() + PATIENCE
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - io's
+        """Some bytes, none at the end."""
+        self._connection.settimeout(max(self._until - time.monotonic(), 0.001))
+        return self._connection.recv_into(buffer)
