@@ -1,5 +1,7 @@
 """Clients that send requests and read no answers hold up nobody, though each answer is small."""
 
+import http.client
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -7,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from config.worker import ANSWER_SECONDS
-from tests.system.clients import Connection, Request
+from tests.system.clients import Connection, Request, sending
 from tests.system.conftest import Serve
 
 pytestmark = pytest.mark.system
@@ -50,3 +52,17 @@ def test_who_reads_gets_all_answers(serve: Serve) -> None:
         answers = [connection.ask(Request("GET", "/openapi.json")) for _ in range(ANSWERS)]
     assert {answer.status for answer in answers} == {200}
     assert len({answer.body for answer in answers}) == 1
+
+
+def test_who_asks_to_go_on_behind_another_request_is_told_to(serve: Serve) -> None:
+    """Both come in one packet: the answer to the first, then 100 Continue, and the body has its turn."""
+    head, body = sending(headers={"Expect": "100-continue"}).to_bytes().split(b"\r\n\r\n")
+    with Connection(serve().port) as connection, connection.socket.makefile("rb") as stream:
+        connection.socket.sendall(CALL.to_bytes() + head + b"\r\n\r\n")
+        assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
+        # From the same reader: what follows may have come with the first answer.
+        size = http.client.parse_headers(stream)["Content-Length"]
+        assert json.loads(stream.read(int(size)))["message"].startswith("SalesCaptain API")
+        assert (stream.readline(), stream.readline()) == (b"HTTP/1.1 100 Continue\r\n", b"\r\n")
+        connection.socket.sendall(body)
+        assert stream.readline() == b"HTTP/1.1 200 OK\r\n"

@@ -3,15 +3,18 @@
 import inspect
 import itertools
 import re
+from typing import Any, cast
 
 import pytest
 from gunicorn.config import Config  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.http.parser import Parser  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from config.intake import IntakeWorker
+from config.silence import WithoutAccess
 from config.worker import DeadlineWorker
 
 OVERRIDDEN = {
@@ -102,3 +105,11 @@ def test_a_parser_reads_from_whatever_receives() -> None:
     assert unreader.buf.getvalue() == b"y"
     assert "finish_body" in vars(Parser)
     assert list(inspect.signature(get_parser).parameters)[:3] == ["cfg", "source", "source_addr"]
+
+
+def test_lines_of_access_cost_nothing() -> None:
+    """Gunicorn calls this for every answer, and would gather all that it knows before it asks who wants it."""
+    parameters = inspect.signature(Logger.access).parameters
+    assert list(parameters) == ["self", "resp", "req", "environ", "request_time"]
+    nothing_to_look_at = cast("Any", None)
+    WithoutAccess.access(*[nothing_to_look_at] * len(parameters))
