@@ -16,6 +16,10 @@ _TABLES: dict[str, Callable[[Results], Iterator[str]]] = {
 }
 
 
+# Played once however many rounds there are, as the page says.
+_ONCE = {"hung", "capacity", "stages"}
+
+
 def write(docs: Path, results: Results) -> None:
     """Write the page and the plots of the scenes that were played; the page says which were not."""
     folder = docs / "performance"
@@ -28,7 +32,7 @@ def write(docs: Path, results: Results) -> None:
     last = max(results.values(), key=lambda scene: scene["about"]["date"])
     told = {
         **last["about"],
-        "rounds": min(scene["rounds"] for scene in results.values()),
+        "rounds": min(scene["rounds"] for name, scene in results.items() if name not in _ONCE),
         "disturbed": _disturbed(results),
         "targets": "\n".join(tables.targets(results)),
         "stub": f"{1e6 * median(results['one']['runs']['stub'], 'p50'):.0f}" if "one" in results else "?",
