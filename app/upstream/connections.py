@@ -12,7 +12,7 @@ from app.upstream.sockets import DeadlineSocket, Lookup, Trust, connect, secure
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _METHOD = re.compile(r"[A-Z]{1,16}")
-_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00\r\n]*")
+_FIELDS = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00\r\n]*\r\n)*")
 
 # Refuses to wait without a system call: only what has been received already can be read.
 _NO_TIME = float("-inf")
@@ -99,30 +99,24 @@ def _is_quiet(sock: DeadlineSocket, answer: Answer) -> bool:
 
 def _compose(request: requests.PreparedRequest, target: str, origin: Origin) -> bytes:
     """The bytes of the request; raises ValueError or TypeError where it cannot be written as one."""
-    body = _body(request)
-    lines = [f"{_text(name)}: {_text(value)}" for name, value in request.headers.items()]
-    if not (_METHOD.fullmatch(request.method or "") and all(map(_FIELD.fullmatch, lines))):
-        raise ValueError("more than one line in a method or a field")
-    given = any(line[:5].lower() == "host:" for line in lines)
-    host = [] if given else [f"Host: {origin.authority}"]
-    head = "\r\n".join([f"{request.method} {target} HTTP/1.1", *host, *lines, "\r\n"])
-    return head.encode("latin-1") + (body or b"")
-
-
-def _text(value: str | bytes) -> str:
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    if not isinstance(value, str):
-        raise TypeError("a field is text")
-    return value
-
-
-def _body(request: requests.PreparedRequest) -> bytes | None:
-    """The body, if its length is the one announced: any other would be read as the next request."""
-    body = request.body
-    if body is not None and not isinstance(body, bytes):
+    body = request.body or b""
+    if not isinstance(body, bytes):
         raise TypeError("a body is bytes")
-    announced = _text(request.headers.get("Content-Length", "0"))
-    if announced != str(len(body or b"")) or "Transfer-Encoding" in request.headers:
+    # A name or a value that is no text cannot be added to one.
+    fields = "".join([name + ": " + value + "\r\n" for name, value in request.headers.items()])
+    is_whole = _FIELDS.fullmatch(fields) and fields.count("\n") == len(request.headers)
+    if not (is_whole and _METHOD.fullmatch(request.method or "")):
+        raise ValueError("more than one line in a method or a field")
+    known = f"\r\n{fields.lower()}"
+    _refuse_doubtful_length(known, len(body))
+    host = "" if "\r\nhost:" in known else f"Host: {origin.authority}\r\n"
+    return f"{request.method} {target} HTTP/1.1\r\n{host}{fields}\r\n".encode("latin-1") + body
+
+
+def _refuse_doubtful_length(fields: str, length: int) -> None:
+    """Raise ValueError unless the body's length is announced: what is beyond it would be the next request."""
+    announced = f"\r\ncontent-length: {length}\r\n" in fields
+    if fields.count("\r\ncontent-length:") != announced or (length and not announced):
         raise ValueError("the announced length is not the body's")
-    return body
+    if "\r\ntransfer-encoding:" in fields:
+        raise ValueError("a body is sent as it is")

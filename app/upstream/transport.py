@@ -14,7 +14,6 @@ from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
 
 from app.upstream.answers import MAX_BODY_BYTES, Answer, AnswerError
 from app.upstream.connections import Connection, Origin
@@ -78,13 +77,13 @@ def prepare(
 ) -> requests.PreparedRequest:
     """A request that is sent as it is written here, made in 3 µs; `requests`' own preparing takes 35.
 
-    The length of the body is announced for it; give b"" to announce an empty one.
+    The length of the body is announced for it; give b"" to announce an empty one. Its headers are a plain `dict`:
+    they are only gone through.
     """
     request = requests.PreparedRequest()
     request.method, request.url, request.body = method, url, body
-    request.headers = CaseInsensitiveDict(headers)
-    if body is not None:
-        request.headers["Content-Length"] = str(len(body))
+    length = {} if body is None else {"Content-Length": str(len(body))}
+    request.headers = {**headers, **length}  # type: ignore[assignment]
     return request
 
 
