@@ -2,7 +2,6 @@
 
 import json
 import logging
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ _ENCODER = json.JSONEncoder(default=lambda value: type(value).__name__, separato
 class JsonFormatter(logging.Formatter):
     """Time (UTC, RFC 3339), level, logger, event, and whatever was given as `extra`.
 
-    A record that is written often may have that in its `facts` instead: of what JSON knows.
+    A record that is written often may have that in its `facts` instead: of what JSON knows, under a plain message.
 
     Of an exception, and of whatever JSON does not know, only the class is told: its text may hold what a log
     must not.
@@ -30,10 +29,10 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "event": _event(record),
         }
         if facts := getattr(record, "facts", None):
-            return _told_fast(line | facts)
+            return _told_fast({**line, "event": record.msg, **facts})
+        line["event"] = _event(record)
         line |= {name: value for name, value in vars(record).items() if name not in _OWN}
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
@@ -42,11 +41,11 @@ class JsonFormatter(logging.Formatter):
 
 def _told_fast(facts: dict[str, Any]) -> str:
     """The same JSON, also in ASCII, at a tenth of the time where nothing has to be escaped."""
-    with suppress(TypeError):
+    try:
         text = orjson.dumps(facts)
-        if text.isascii():
-            return text.decode()
-    return _ENCODER.encode(facts)
+    except TypeError:
+        return _ENCODER.encode(facts)
+    return text.decode() if text.isascii() else _ENCODER.encode(facts)
 
 
 def _event(record: logging.LogRecord) -> str:

@@ -22,7 +22,7 @@ from app.errors import (
     ServiceError,
     every_error,
 )
-from app.upstream.exchange import ANSWERS, Exchanged
+from app.upstream.exchange import ANSWERS
 from app.upstream.transport import NoAnswerError, NothingSentError
 from app.version import VERSION
 from app.web.operations import Operation
@@ -157,13 +157,8 @@ def reason_of(known: RequestState) -> str | None:
 
 def account_of(known: RequestState) -> Literal["asked", "remembered"] | None:
     """Whether the account service was asked for this request, or by an earlier one; None if it came not so far."""
-    found = exchange_with("account", known)
+    found = known.exchanged.get("account")
     return None if found is None else "asked" if found.attempts else "remembered"
-
-
-def exchange_with(service: str, known: RequestState) -> Exchanged | None:
-    """The exchange with this service, if there was one."""
-    return next((noted for noted in known.correlation.exchanges if noted.service == service), None)
 
 
 def _end_of_lookup(known: RequestState) -> str | None:
@@ -175,6 +170,6 @@ def _end_of_key(known: RequestState) -> str | None:
     if known.attempt:
         return REPLAYED if known.is_replayed else "new"
     # Without an attempt a message of unknown outcome is that of an earlier request, as long as nothing was sent.
-    if exchange_with("chat", known):
+    if "chat" in known.exchanged:
         return None
     return _ENDS_OF_KEYS.get(type(known.error)) if known.error else None

@@ -17,7 +17,7 @@ from app.errors import Outcome, ServiceError
 from app.idempotency import Attempt
 from app.principals import User
 from app.stores import Decision
-from app.upstream.exchange import Correlation
+from app.upstream.exchange import Correlation, Exchanged
 
 _KEY = "send_message.state"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -55,7 +55,7 @@ class RequestState:
 
     `outcome` is what is proved of the message so far; None on routes that send nothing and before authentication.
     `ids` has those of the path by what they are of, canonical; `stages` the seconds that each stage took. `key` is
-    the hash of an Idempotency-Key.
+    the hash of an Idempotency-Key, `exchanged` the first exchange with each service, once all of them are over.
     """
 
     environ: dict[str, Any] = field(repr=False)
@@ -69,6 +69,7 @@ class RequestState:
     error: ServiceError | None = None
     key: str | None = None
     attempt: Attempt | None = None
+    exchanged: dict[str, Exchanged] = field(default_factory=dict)
     _correlation: Correlation | None = None
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, Response
 
 from app.web import logs
-from app.web.metrics import Metrics, exchange_with
+from app.web.metrics import Metrics
 from app.web.operations import Operation
 from app.web.state import RequestState, begin, current, state
 
@@ -73,8 +73,10 @@ def install(app: Flask, watch: Watch) -> None:
 
 
 def _finish(known: RequestState) -> None:
-    if exchanged := exchange_with("chat", known):
-        known.stages["upstream"] = exchanged.seconds
+    for exchanged in known.correlation.exchanges:
+        known.exchanged.setdefault(exchanged.service, exchanged)
+    if "chat" in known.exchanged:
+        known.stages["upstream"] = known.exchanged["chat"].seconds
     known.stages["total"] = time.monotonic() - known.started
 
 
