@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from flask import Flask, Request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
@@ -40,9 +41,20 @@ logger = logging.getLogger(__name__)
 _SLACK = 5.0
 
 
+class _Sessionless(SessionInterface):
+    """Nobody has a session here, which Flask finds out anew with each request."""
+
+    _none = NullSession()
+
+    def open_session(self, *_: object) -> NullSession:
+        """One that nothing can be kept in."""
+        return self._none
+
+
 class _Application(Flask):
     # Whoever serves it publishes what is seen here, and says when it drains.
     watch: Watch
+    session_interface = _Sessionless()
 
     def wsgi_app(self, environ: Any, start_response: Any) -> Any:  # noqa: ANN401 - as Flask declares it
         number = self.watch.begin(environ)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from flask import Request, Response
 from marshmallow import Schema, ValidationError
+from werkzeug.wsgi import get_content_length
 
 from app import strict_json
 from app.errors import BodyTooLargeError, InvalidParamsError
@@ -90,11 +91,11 @@ def _raw_body(request: Request) -> bytes:
     """The body's bytes, if it is announced as JSON in UTF-8 and not larger than MAX_BODY_BYTES."""
     if not _is_json(request):
         raise InvalidParamsError
-    largest, announced = services().largest_body, request.content_length
+    largest, announced = services().largest_body, get_content_length(request.environ)
     if (announced or 0) > largest:
         raise BodyTooLargeError
     # One byte more tells a chunked body that is too large from one that just fits.
-    data = _read(request.stream, largest + 1)
+    data = _read(_stream(request), largest + 1)
     if len(data) > largest:
         raise BodyTooLargeError
     # Shorter than announced it is incomplete (RFC 9112 section 8), even if what came is JSON.
@@ -109,6 +110,13 @@ def _is_json(request: Request) -> bool:
         return True
     charset = request.mimetype_params.get("charset", "utf-8")
     return request.mimetype == "application/json" and charset.lower() == "utf-8"
+
+
+def _stream(request: Request) -> IO[bytes]:
+    """Where the body is to be read; a server that ends it needs nothing around it."""
+    environ = request.environ
+    found: IO[bytes] = environ["wsgi.input"] if environ.get("wsgi.input_terminated") else request.stream
+    return found
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:

@@ -54,7 +54,8 @@ def json_response(document: Any, status: int = 200) -> Response:  # noqa: ANN401
     """
     body = _ENCODER.encode(document).encode(errors="backslashreplace") + b"\n"
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    return _Whole(body, status, headers)
+    # In a list, since Werkzeug sets a length of its own for what is none.
+    return _Whole([body], status, headers)
 
 
 def install(app: Flask) -> None:

@@ -44,7 +44,8 @@ def install(extensions: dict[str, Any], services: Services) -> None:
 
 def services() -> Services:
     """The collaborators of the current application."""
-    found: Services = current_app.extensions[_KEY]
+    # The application itself: a look through Flask's proxy takes three calls.
+    found: Services = current_app._get_current_object().extensions[_KEY]  # type: ignore[attr-defined] # noqa: SLF001 - of LocalProxy, documented
     return found
 
 
