@@ -1,14 +1,14 @@
 """Reading an answer strictly (RFC 9112): what is odd is a failure, never a guess.
 
 `http.client` takes the end of the stream for the end of the headers, skips a missing end of a chunked body,
-reads `0x1_0` as a chunk size and does not mind a body that is too short. Here each of them is an AnswerError.
+reads `0x1_0` as a chunk size and does not mind a body that is too short. Here each of them is a ReceivedError.
 """
 
-import http.client
 import re
-import socket
 
 from requests.structures import CaseInsensitiveDict
+
+from app.upstream.received import Received, ReceivedError, Receiver
 
 MAX_BODY_BYTES = 65536
 MAX_HEAD_BYTES = 65536
@@ -26,28 +26,29 @@ _NO_CONTENT = 204
 _NOT_MODIFIED = 304
 
 
-class AnswerError(http.client.HTTPException):
-    """What came is no whole answer; its text is `closed`, `cut`, `malformed` or `too_large`."""
-
-
-class Answer(http.client.HTTPResponse):
+class Answer:
     """One answer: `begin` reads the head into `status` and `fields`, `read_body` the rest.
 
-    Both raise AnswerError, or the OSError of the socket. `fields` joins fields of one name with a comma
+    Both raise ReceivedError, or the OSError of the socket. `fields` joins fields of one name with a comma
     (RFC 9110, 5.3); names are in lower case.
     """
 
     version: int
     status: int
-    length: int | None
     fields: CaseInsensitiveDict[str]
+    length: int | None
+    chunked: bool
+    will_close: bool
     body = b""
 
-    def __init__(
-        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
-    ) -> None:
-        super().__init__(sock, debuglevel, method, url)
+    def __init__(self, sock: Receiver, *, method: str | None) -> None:
+        self._received = Received(sock)
         self._is_head = method == "HEAD"
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether more has been received than this answer."""
+        return not self._received.is_taken
 
     def begin(self) -> None:
         """Read heads until one is final (RFC 9110, 15.2): MAX_INTERIM_ANSWERS at most before it, no 101."""
@@ -58,49 +59,37 @@ class Answer(http.client.HTTPResponse):
                 return self._frame()
             if self.status == _SWITCHING_PROTOCOLS:
                 break
-        raise AnswerError("malformed")
+        raise ReceivedError("malformed")
 
     def read_body(self, room: int = MAX_BODY_BYTES) -> bytes:
         """Read the whole body as it came, in no case more than `room` bytes of it."""
         if self.chunked:
             return self._read_chunks(room)
         if self.length is not None:
-            return self._read_exactly(self.length, room)
-        body = self.fp.read(room + 1)
-        if len(body) > room:
-            raise AnswerError("too_large")
-        return body
-
-    def _read_line(self, room: int) -> bytes:
-        line = self.fp.readline(room + 1)
-        if len(line) > room:
-            raise AnswerError("too_large")
-        if line.endswith(b"\r\n"):
-            return line
-        raise AnswerError("malformed" if line.endswith(b"\n") else "cut")
+            return self._received.exactly(self.length, room)
+        return self._received.to_the_end(room)
 
     def _read_status_line(self) -> tuple[int, int]:
-        if not self.fp.peek(1):
-            raise AnswerError("closed")
-        match = _STATUS_LINE.fullmatch(self._read_line(MAX_HEAD_BYTES))
+        self._received.begin()
+        match = _STATUS_LINE.fullmatch(self._received.line(MAX_HEAD_BYTES))
         if not match:
-            raise AnswerError("malformed")
+            raise ReceivedError("malformed")
         return 10 + int(match[1]), int(match[2])
 
     def _read_fields(self) -> CaseInsensitiveDict[str]:
         fields: dict[str, str] = {}
         room = MAX_HEAD_BYTES
         for _ in range(MAX_FIELDS + 1):
-            line = self._read_line(room)
+            line = self._received.line(room)
             if line == b"\r\n":
                 return CaseInsensitiveDict(fields)
             room -= len(line)
             match = _FIELD.fullmatch(line)
             if not match:
-                raise AnswerError("malformed")
+                raise ReceivedError("malformed")
             name, value = match[1].decode().lower(), match[2].strip(b"\t ").decode("latin-1")
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
-        raise AnswerError("too_large")
+        raise ReceivedError("too_large")
 
     def _frame(self) -> None:
         """Where the body ends and whether the connection goes on (RFC 9112, 6.3 and 9.3)."""
@@ -118,29 +107,21 @@ class Answer(http.client.HTTPResponse):
 
     def _refuse_doubtful_framing(self, length: str | None, coding: str | None) -> None:
         if length is not None and (coding is not None or not _LENGTH.fullmatch(length)):
-            raise AnswerError("malformed")
+            raise ReceivedError("malformed")
         if coding is not None and (coding.lower() != "chunked" or self.version == 10):  # noqa: PLR2004  # 1.0
-            raise AnswerError("malformed")
-
-    def _read_exactly(self, size: int, room: int) -> bytes:
-        if size > room:
-            raise AnswerError("too_large")
-        data = self.fp.read(size)
-        if len(data) < size:
-            raise AnswerError("cut")
-        return data
+            raise ReceivedError("malformed")
 
     def _read_chunks(self, room: int) -> bytes:
         body = bytearray()
         while size := self._read_chunk_size():
-            body += self._read_exactly(size, room - len(body))
-            if self._read_exactly(2, 2) != b"\r\n":
-                raise AnswerError("malformed")
+            body += self._received.exactly(size, room - len(body))
+            if self._received.exactly(2, 2) != b"\r\n":
+                raise ReceivedError("malformed")
         self._read_fields()  # trailers are read, so that the connection is left clean, and dropped
         return bytes(body)
 
     def _read_chunk_size(self) -> int:
-        match = _CHUNK.fullmatch(self._read_line(1024))
+        match = _CHUNK.fullmatch(self._received.line(1024))
         if not match:
-            raise AnswerError("malformed")
+            raise ReceivedError("malformed")
         return int(match[1], 16)

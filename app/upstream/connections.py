@@ -14,9 +14,6 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _FIELDS = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00\r\n]*\r\n)*")
 
-# Refuses to wait without a system call: only what has been received already can be read.
-_NO_TIME = float("-inf")
-
 
 class Origin(NamedTuple):
     """Whom a connection leads to, and whom it believes about that."""
@@ -57,7 +54,7 @@ class Connection:
 
         A body of more than `room` bytes is none.
 
-        Raises OSError, ValueError, TypeError, AnswerError; `handed_over` tells whether anything was sent.
+        Raises OSError, ValueError, TypeError, ReceivedError; `handed_over` tells whether anything was sent.
         """
         self.handed_over = self.reusable = False
         data = _compose(request, target, self.origin)
@@ -67,10 +64,10 @@ class Connection:
         self.handed_over = True
         # Head and body leave together, in one packet if they fit.
         sock.sendall(data)
-        with Answer(sock, method=request.method) as answer:
-            answer.begin()
-            answer.body = answer.read_body(room)
-            self.reusable = not answer.will_close and _is_quiet(sock, answer)
+        answer = Answer(sock, method=request.method)
+        answer.begin()
+        answer.body = answer.read_body(room)
+        self.reusable = not (answer.will_close or answer.is_followed or _has_more(sock))
         return answer
 
     def close(self) -> None:
@@ -88,13 +85,9 @@ class Connection:
         return self.sock
 
 
-def _is_quiet(sock: DeadlineSocket, answer: Answer) -> bool:
-    """Whether nothing follows the answer in what has been received."""
-    sock.deadline = _NO_TIME
-    try:
-        return not answer.fp.peek(1)
-    except TimeoutError:
-        return not (isinstance(sock, ssl.SSLSocket) and sock.pending())
+def _has_more(sock: DeadlineSocket) -> bool:
+    """Whether TLS has decoded more than was read."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
 
 def _compose(request: requests.PreparedRequest, target: str, origin: Origin) -> bytes:

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    from _typeshed import ReadableBuffer
 
 CONNECT_SECONDS = 1.25
 
@@ -45,11 +45,6 @@ class DeadlineSocket(socket.socket):
         """Receive before the deadline."""
         self.arm()
         return super().recv(buflen, flags)
-
-    def recv_into(self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0) -> int:
-        """Receive before the deadline; `makefile` reads through this."""
-        self.arm()
-        return super().recv_into(buffer, nbytes or memoryview(buffer).nbytes, flags)
 
     def send(self, data: "ReadableBuffer", flags: int = 0, /) -> int:
         """Send before the deadline; the TLS socket's `sendall` sends through this."""

@@ -15,9 +15,10 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
-from app.upstream.answers import MAX_BODY_BYTES, Answer, AnswerError
+from app.upstream.answers import MAX_BODY_BYTES, Answer
 from app.upstream.connections import Connection, Origin
 from app.upstream.pool import Pool
+from app.upstream.received import ReceivedError
 from app.upstream.sockets import HandshakeError, Lookup, Trust
 
 DEFAULT_SECONDS = 8.0
@@ -180,7 +181,7 @@ def _locate(url: str, trust: Trust) -> tuple[Origin, str]:
 
 
 def _failure(error: Exception, *, handed_over: bool) -> TransportError:
-    if isinstance(error, AnswerError):
+    if isinstance(error, ReceivedError):
         return NoAnswerError(str(error))
     words = _WHY_NO_ANSWER if handed_over else _WHY_NOTHING_SENT
     word = next((word for kind, word in words if isinstance(error, kind)), "unexpected")
