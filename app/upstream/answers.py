@@ -6,8 +6,6 @@ reads `0x1_0` as a chunk size and does not mind a body that is too short. Here e
 
 import re
 
-from requests.structures import CaseInsensitiveDict
-
 from app.upstream.received import Received, ReceivedError, Receiver
 
 MAX_BODY_BYTES = 65536
@@ -35,7 +33,7 @@ class Answer:
 
     version: int
     status: int
-    fields: CaseInsensitiveDict[str]
+    fields: dict[str, str]
     length: int | None
     chunked: bool
     will_close: bool
@@ -76,13 +74,13 @@ class Answer:
             raise ReceivedError("malformed")
         return 10 + int(match[1]), int(match[2])
 
-    def _read_fields(self) -> CaseInsensitiveDict[str]:
+    def _read_fields(self) -> dict[str, str]:
         fields: dict[str, str] = {}
         room = MAX_HEAD_BYTES
         for _ in range(MAX_FIELDS + 1):
             line = self._received.line(room)
             if line == b"\r\n":
-                return CaseInsensitiveDict(fields)
+                return fields
             room -= len(line)
             match = _FIELD.fullmatch(line)
             if not match:

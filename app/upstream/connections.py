@@ -3,6 +3,7 @@
 import re
 import ssl
 from collections.abc import Callable
+from time import monotonic
 from typing import NamedTuple
 
 import requests
@@ -60,7 +61,8 @@ class Connection:
         data = _compose(request, target, self.origin)
         sock = self._opened(deadline)
         sock.deadline = deadline
-        sock.arm()
+        if monotonic() >= deadline:
+            raise TimeoutError
         self.handed_over = True
         # Head and body leave together, in one packet if they fit.
         sock.sendall(data)

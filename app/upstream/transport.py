@@ -10,10 +10,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
+from requests.cookies import RequestsCookieJar
+from requests.structures import CaseInsensitiveDict
 
 from app.upstream.answers import MAX_BODY_BYTES, Answer
 from app.upstream.connections import Connection, Origin
@@ -137,7 +141,7 @@ class Transport(BaseAdapter):
             raise failure from (error if failure.reason == "unexpected" else None)
         finally:
             pool.give(connection)
-        return _response(request, answer)
+        return _Reply(request, answer)
 
     def close(self) -> None:
         """Close idle connections; the transport may be used again."""
@@ -188,13 +192,27 @@ def _failure(error: Exception, *, handed_over: bool) -> TransportError:
     return NoAnswerError(word) if handed_over else NothingSentError(word)
 
 
-def _response(request: requests.PreparedRequest, answer: Answer) -> requests.Response:
-    response = requests.Response()
-    response.status_code = answer.status
-    response.reason = http.client.responses.get(answer.status, "")
-    response.headers = answer.fields
-    response.url = request.url or ""
-    response.request = request
-    response._content = answer.body  # noqa: SLF001  # as requests' own adapters and test doubles do
-    response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001  # as above
-    return response
+class _Reply(requests.Response):
+    """An answer as `requests` has it, which makes a jar for cookies that are never kept; this one, when asked."""
+
+    _content_consumed = True
+    _next = raw = encoding = None
+    elapsed = timedelta(0)
+
+    def __init__(self, request: requests.PreparedRequest, answer: Answer) -> None:
+        self._content, self._fields = answer.body, answer.fields
+        self.status_code = answer.status
+        self.reason = http.client.responses.get(answer.status, "")
+        self.url = request.url or ""
+        self.request = request
+        self.history = []
+
+    @cached_property
+    def headers(self) -> CaseInsensitiveDict[str]:  # type: ignore[override] # requests declares a variable
+        """By their names, in any case."""
+        return CaseInsensitiveDict(self._fields)
+
+    @cached_property
+    def cookies(self) -> RequestsCookieJar:  # type: ignore[override] # as above
+        """None."""
+        return RequestsCookieJar()
