@@ -4,6 +4,7 @@ A field's `metadata` is what the documents say of it: give each a `description` 
 """
 
 from functools import cache
+from inspect import isfunction
 from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
@@ -32,15 +33,6 @@ class Query(Body):
     """What a route takes from the query of its URL; every value comes as text."""
 
 
-class Answer(Schema):
-    """What a service behind ours answers and we pass on. Fields that it does not name are left out."""
-
-    class Meta:
-        """Unknown fields are left out."""
-
-        unknown = EXCLUDE
-
-
 class JsonBoolean(fields.Boolean):
     """True or false and nothing that resembles them; marshmallow's own takes 1 and "yes" as well."""
 
@@ -48,16 +40,6 @@ class JsonBoolean(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
-
-
-class Text(fields.String):
-    """A text taken as it is, without the 3 µs that marshmallow spends on finding nothing to do with it."""
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as marshmallow declares it
-        """The text; marshmallow says what is wrong with anything else."""
-        if isinstance(value, str) and not self.validators:
-            return value
-        return super().deserialize(value, *args, **kwargs)
 
 
 class Digits(fields.Integer):
@@ -69,9 +51,53 @@ class Digits(fields.Integer):
         return int(value)
 
 
-def text(example: str, **metadata: str) -> Text:
+def text(example: str, **metadata: str) -> fields.String:
     """A required text. Of an answer, its `format` is documented and not judged."""
-    return Text(required=True, metadata={"example": example, **metadata})
+    return fields.String(required=True, metadata={"example": example, **metadata})
+
+
+# Fields that take every value of one kind, and no other.
+_PLAIN: dict[type[fields.Field[Any]], type] = {fields.String: str, JsonBoolean: bool}
+
+
+def _kinds_of(schema: Schema) -> dict[str, type] | None:
+    """The kinds of a schema's values by their names; None if it asks for more than that."""
+    own = type(schema).__mro__[: type(schema).__mro__.index(Answer)]
+    has_rules = any(isfunction(part) for kind in own for part in vars(kind).values())
+    if has_rules or schema.unknown != EXCLUDE:
+        return None
+    found = {name: _PLAIN[type(field)] for name, field in schema.fields.items() if _is_plain(field)}
+    return found if len(found) == len(schema.fields) else None
+
+
+def _is_plain(field: fields.Field[Any]) -> bool:
+    is_renamed = field.data_key is not None or field.attribute is not None
+    return type(field) in _PLAIN and field.required and not field.validators and not is_renamed
+
+
+class Answer(Schema):
+    """What a service behind ours answers and we pass on. Fields that it does not name are left out."""
+
+    class Meta:
+        """Unknown fields are left out."""
+
+        unknown = EXCLUDE
+
+    def __init__(self, **how: Any) -> None:  # noqa: ANN401 - marshmallow's own
+        super().__init__(**how)
+        self._kinds = _kinds_of(self)
+
+    def load(self, data: Any, **how: Any) -> Any:  # noqa: ANN401 - as marshmallow declares it
+        """The document; marshmallow is asked only where it could find more than that every value is of its kind.
+
+        That takes it 25 µs for nine of them. Raises ValidationError.
+        """
+        if how or self._kinds is None or not isinstance(data, dict):
+            return super().load(data, **how)
+        for name, kind in self._kinds.items():
+            if type(data.get(name)) is not kind:
+                return super().load(data)
+        return {name: data[name] for name in self._kinds}
 
 
 def not_blank(value: str) -> None:
