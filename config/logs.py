@@ -39,6 +39,20 @@ class JsonFormatter(logging.Formatter):
         return _ENCODER.encode(line)
 
 
+class LineHandler(logging.StreamHandler):  # type: ignore[type-arg] # not of one kind of stream at run time
+    """Writes a line a record; nothing is flushed, since standard error does so at the end of each line.
+
+    (Python documents that of `sys.stderr` from 3.9 on, whatever it is connected to.)
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write its line."""
+        try:
+            self.stream.write(f"{self.format(record)}\n")
+        except Exception:  # noqa: BLE001 - as logging's own handlers do
+            self.handleError(record)
+
+
 def _told_fast(facts: dict[str, Any]) -> str:
     """The same JSON, also in ASCII, at a tenth of the time where nothing has to be escaped."""
     try:
@@ -67,6 +81,6 @@ def dictionary(level: str, *names: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "handlers": {"stderr": {"class": "config.logs.LineHandler", "formatter": "json"}},
         "loggers": dict.fromkeys(names, logger),
     }

@@ -118,9 +118,12 @@ def verified_user() -> User:
 
 def _correlation(environ: dict[str, Any]) -> Correlation:
     """The caller's request id and trace if they are well-formed, else new ones; the trace gets a span of ours."""
+    # What may be needed, at once: each call of the system lets other threads in between.
+    made = os.urandom(40).hex()
     given = environ.get("HTTP_X_REQUEST_ID", "")
-    request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
-    return Correlation(request_id, *(_current_span() or _callers_trace(environ)))
+    request_id = given if _REQUEST_ID.fullmatch(given) else made[:32]
+    parent = _current_span() or _callers_trace(environ, trace_id=made[32:64], span_id=made[64:])
+    return Correlation(request_id, *parent)
 
 
 def _current_span() -> tuple[str, str | None] | None:
@@ -132,11 +135,12 @@ def _current_span() -> tuple[str, str | None] | None:
     return f"00-{ids}-{span.trace_flags:02x}", span.trace_state.to_header() or None
 
 
-def _callers_trace(environ: dict[str, Any]) -> tuple[str, str | None]:
+def _callers_trace(environ: dict[str, Any], *, trace_id: str, span_id: str) -> tuple[str, str | None]:
+    """The caller's trace, or else this one, with this span."""
     given = _TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
     if not given:
-        return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00", None
+        return f"00-{trace_id}-{span_id}-00", None
     trace_id, flags = given.groups()
     tracestate = environ.get("HTTP_TRACESTATE", "")
-    parent = f"00-{trace_id}-{os.urandom(8).hex()}-{int(flags, 16) & _KNOWN_FLAGS:02x}"
+    parent = f"00-{trace_id}-{span_id}-{int(flags, 16) & _KNOWN_FLAGS:02x}"
     return parent, tracestate if _TRACESTATE.fullmatch(tracestate) else None
