@@ -5,6 +5,7 @@ config/listener.py adds up. No label has ids, or anything else of which a caller
 """
 
 import platform
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any, Literal
@@ -25,6 +26,7 @@ from app.errors import (
 from app.upstream.exchange import ANSWERS
 from app.upstream.transport import NoAnswerError, NothingSentError
 from app.version import VERSION
+from app.web.cells import Add, adder, adders
 from app.web.operations import Operation
 from app.web.state import RequestState
 
@@ -86,7 +88,8 @@ class Metrics:
             name: Gauge(name, what, labels, multiprocess_mode=mode, **made)  # type: ignore[arg-type] # of text
             for name, (what, labels, mode) in _GAUGES.items()
         }
-        self._series: dict[tuple[Any, ...], Any] = {}
+        self._adders: dict[tuple[Counter | str, ...], Add] = {}
+        self._stage_adders: dict[tuple[str, str], tuple[Add, list[Add]]] = {}
 
     def begin(self, operations: Iterable[Operation]) -> None:
         """Count this process among the workers, and begin at zero whatever may come.
@@ -97,7 +100,7 @@ class Metrics:
         self.set("build_info", 1, VERSION, platform.python_version())
         for operation in operations:
             for status, code in _ends_of(operation):
-                self._of(self._requests, operation.method, operation.rule, status, code)
+                self._requests.labels(operation.method, operation.rule, status, code)
         for metric, series in (
             (self._sends, _SENDS),
             (self._limits, product(("admitted", "refused"), ("shared", "local"))),
@@ -105,37 +108,46 @@ class Metrics:
             (self._accounts, product(("asked", "remembered", "failed"))),
         ):
             for labels in series:
-                self._of(metric, *labels)
+                metric.labels(*labels)
         self._workers.inc()
 
     def count(self, method: str, route: str | None, known: RequestState, response: Response) -> None:
         """Count one answer and all that led to it."""
         error, template = known.error, route or NONE
         method = method if method in _METHODS else "other"
-        code = error.code if error else NONE
-        self._of(self._requests, method, template, str(response.status_code), code).inc()
-        for stage, seconds in known.stages.items():
-            self._of(self._stages, template, stage).observe(seconds)
+        self._add(self._requests, method, template, str(response.status_code), error.code if error else NONE)
         if known.outcome:
-            self._of(self._sends, known.outcome, reason_of(known) or NONE).inc()
+            self._add(self._sends, known.outcome, reason_of(known) or NONE)
         if known.decision:
             decision, store = known.decision, "shared" if known.decision.shared else "local"
-            self._of(self._limits, "admitted" if decision.admitted else "refused", store).inc()
+            self._add(self._limits, "admitted" if decision.admitted else "refused", store)
         if end := _end_of_lookup(known):
-            self._of(self._accounts, end).inc()
+            self._add(self._accounts, end)
         if end := _end_of_key(known):
-            self._of(self._keys, end).inc()
+            self._add(self._keys, end)
+        for stage, seconds in known.stages.items():
+            add_to_sum, add_to = self._stage(template, stage)
+            add_to_sum(seconds)
+            add_to[bisect_left(BUCKETS, seconds)](1)
 
     def set(self, name: str, value: float, *labels: str) -> None:
         """Tell how something stands in this process now."""
-        self._of(self._gauges[name], *labels).set(value)
+        gauge = self._gauges[name]
+        (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def _of(self, metric: Any, *labels: str) -> Any:  # noqa: ANN401 - of three kinds
-        """The series of these labels, found at a fraction of what `labels` takes."""
-        series = self._series.get((metric, *labels))
-        if series is None:
-            series = self._series[(metric, *labels)] = metric.labels(*labels) if labels else metric
-        return series
+    def _add(self, counter: Counter, *labels: str) -> None:
+        """Add one to a series, found at a fraction of what `labels` takes."""
+        add = self._adders.get((counter, *labels))
+        if add is None:
+            # Only one of several threads' may be used: each knows the value by itself.
+            add = self._adders.setdefault((counter, *labels), adder(counter.labels(*labels)))
+        add(1)
+
+    def _stage(self, route: str, stage: str) -> tuple[Add, list[Add]]:
+        found = self._stage_adders.get((route, stage))
+        if found is None:
+            found = self._stage_adders.setdefault((route, stage), adders(self._stages.labels(route, stage)))
+        return found
 
 
 def _ends_of(operation: Operation) -> Iterator[tuple[str, str]]:
