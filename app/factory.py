@@ -32,7 +32,7 @@ from app.web.metrics import Metrics
 from app.web.operations import operations
 from app.web.reference import data, pages
 from app.web.watching import Gauges, Watch
-from config.logs import dictionary
+from config.logs import dictionary, write
 from config.settings import Settings, SettingsError, load
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def _services(settings: Settings, store: Store, limits: Limits, transport: Sende
         ),
         largest_body=settings.max_body_bytes,
         readers=Slots(max(2, settings.threads // 8)),
-        watch=Watch(Metrics(), _gauges(store, keys, slots, account.breaker, chat.breaker)),
+        watch=Watch(Metrics(), _gauges(store, keys, slots, account.breaker, chat.breaker), write),
     )
 
 

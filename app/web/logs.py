@@ -4,40 +4,43 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Request, Response
-from werkzeug.wsgi import get_content_length
 
 from app.web.metrics import account_of, reason_of
 from app.web.state import RequestState
 
 logger = logging.getLogger(__name__)
 
+# Writes a line of the log of these facts, and the time with them.
+Write = Callable[[dict[str, Any]], None]
+
 _SERVER_ERROR = 500
-# What every record begins as: one for which nobody looked for its place, its thread and its process, as with
-# `logging.logThreads` and its like. Made by its class it would take four times as long.
-_NOWHERE = dict.fromkeys(("thread", "threadName", "process", "processName", "relativeCreated"))
-_RECORD = vars(logging.LogRecord(logger.name, logging.INFO, "", 0, "request", (), None)) | _NOWHERE
 # Whatever proxies claim, nothing else comes into the log.
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 
-def log(request: Request, route: str | None, known: RequestState, response: Response) -> None:
+def log(write: Write, request: Request, route: str | None, known: RequestState, response: Response) -> None:
     """Write the line of one answer: a warning where the fault is not the caller's."""
-    level = logging.INFO if response.status_code < _SERVER_ERROR else logging.WARNING
+    level, name = (logging.INFO, "INFO") if response.status_code < _SERVER_ERROR else (logging.WARNING, "WARNING")
     if logger.isEnabledFor(level):
-        record = logging.LogRecord.__new__(logging.LogRecord)
-        vars(record).update(_RECORD, levelno=level, levelname=logging.getLevelName(level), created=time.time())
-        record.facts = _facts(request, route, known, response)
-        logger.handle(record)
+        write(_line(name, request, route, known, response))
 
 
-def _facts(request: Request, route: str | None, known: RequestState, response: Response) -> dict[str, Any]:
+def _line(
+    level: str, request: Request, route: str | None, known: RequestState, response: Response
+) -> dict[str, Any]:
     correlation, error, user = known.correlation, known.error, known.user
     _, trace_id, span_id, _ = correlation.traceparent.split("-")
-    # Whatever a route calls its ids, they do not take the place of what follows.
-    facts: dict[str, Any] = known.ids | {
+    announced = request.environ.get("CONTENT_LENGTH", "")
+    line: dict[str, Any] = {
+        # The first place is kept for it; it is told when the line is written.
+        "time": None,
+        "level": level,
+        "logger": logger.name,
+        "event": "request",
         "request_id": correlation.request_id,
         "trace_id": trace_id,
         "span_id": span_id,
@@ -51,27 +54,36 @@ def _facts(request: Request, route: str | None, known: RequestState, response: R
         "user": user.digest if user else None,
         "client": _client(request),
         "cpu_ms": round((time.thread_time() - known.started_cpu) * 1000, 2),
-        "bytes_in": get_content_length(request.environ) or 0,
-        "bytes_out": response.headers.get("Content-Length", type=int),
+        "bytes_in": int(announced) if announced.isdecimal() else 0,
+        "bytes_out": _length(response),
         "worker": os.getpid(),
     }
     for stage, seconds in known.stages.items():
-        facts[f"{stage}_ms"] = round(seconds * 1000, 2)
-    _add_findings(facts, known)
-    return facts
+        line[f"{stage}_ms"] = round(seconds * 1000, 2)
+    _add_findings(line, known)
+    for noun, value in known.ids.items():
+        # Whatever a route calls its ids, they take the place of nothing.
+        line.setdefault(noun, value)
+    return line
 
 
-def _add_findings(facts: dict[str, Any], known: RequestState) -> None:
+def _add_findings(line: dict[str, Any], known: RequestState) -> None:
     """What the stages found, as far as the request came."""
     if decision := known.decision:
-        facts["limit"] = "admitted" if decision.admitted else "refused"
-        facts["store"] = "shared" if decision.shared else "local"
+        line["limit"] = "admitted" if decision.admitted else "refused"
+        line["store"] = "shared" if decision.shared else "local"
     if account := account_of(known):
-        facts["account"] = account
+        line["account"] = account
     if known.key:
-        facts["idempotency_key"], facts["replayed"] = known.key, known.is_replayed
+        line["idempotency_key"], line["replayed"] = known.key, known.is_replayed
     if exchanged := known.exchanged.get("chat"):
-        facts["attempts"] = exchanged.attempts
+        line["attempts"] = exchanged.attempts
+
+
+def _length(response: Response) -> int | None:
+    """Of its body, where that is in memory."""
+    parts = response.response
+    return sum(map(len, parts)) if isinstance(parts, list) else response.content_length
 
 
 def _client(request: Request) -> str | None:

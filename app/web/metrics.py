@@ -5,9 +5,9 @@ config/listener.py adds up. No label has ids, or anything else of which a caller
 """
 
 import platform
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import product
+from threading import Lock
 from typing import Any, Literal
 
 from flask import Response
@@ -26,7 +26,7 @@ from app.errors import (
 from app.upstream.exchange import ANSWERS
 from app.upstream.transport import NoAnswerError, NothingSentError
 from app.version import VERSION
-from app.web.cells import Add, adder, adders
+from app.web.cells import Add, adder, observer
 from app.web.operations import Operation
 from app.web.state import RequestState
 
@@ -88,8 +88,10 @@ class Metrics:
             name: Gauge(name, what, labels, multiprocess_mode=mode, **made)  # type: ignore[arg-type] # of text
             for name, (what, labels, mode) in _GAUGES.items()
         }
-        self._adders: dict[tuple[Counter | str, ...], Add] = {}
-        self._stage_adders: dict[tuple[str, str], tuple[Add, list[Add]]] = {}
+        # Around all that an answer adds.
+        self._lock = Lock()
+        self._adders: dict[tuple[Any, ...], Add] = {}
+        self._observers: dict[tuple[str, str], Add] = {}
 
     def begin(self, operations: Iterable[Operation]) -> None:
         """Count this process among the workers, and begin at zero whatever may come.
@@ -113,40 +115,38 @@ class Metrics:
 
     def count(self, method: str, route: str | None, known: RequestState, response: Response) -> None:
         """Count one answer and all that led to it."""
-        error, template = known.error, route or NONE
-        method = method if method in _METHODS else "other"
-        self._add(self._requests, method, template, str(response.status_code), error.code if error else NONE)
+        template, method = route or NONE, method if method in _METHODS else "other"
+        counted: list[tuple[Any, ...]] = [
+            (self._requests, method, template, str(response.status_code), _code_of(known))
+        ]
         if known.outcome:
-            self._add(self._sends, known.outcome, reason_of(known) or NONE)
+            counted.append((self._sends, known.outcome, reason_of(known) or NONE))
         if known.decision:
             decision, store = known.decision, "shared" if known.decision.shared else "local"
-            self._add(self._limits, "admitted" if decision.admitted else "refused", store)
+            counted.append((self._limits, "admitted" if decision.admitted else "refused", store))
         if end := _end_of_lookup(known):
-            self._add(self._accounts, end)
+            counted.append((self._accounts, end))
         if end := _end_of_key(known):
-            self._add(self._keys, end)
-        for stage, seconds in known.stages.items():
-            add_to_sum, add_to = self._stage(template, stage)
-            add_to_sum(seconds)
-            add_to[bisect_left(BUCKETS, seconds)](1)
+            counted.append((self._keys, end))
+        with self._lock:
+            for series in counted:
+                (self._adders.get(series) or self._adder(series))(1)
+            for stage, seconds in known.stages.items():
+                (self._observers.get((template, stage)) or self._observer(template, stage))(seconds)
 
     def set(self, name: str, value: float, *labels: str) -> None:
         """Tell how something stands in this process now."""
         gauge = self._gauges[name]
         (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def _add(self, counter: Counter, *labels: str) -> None:
-        """Add one to a series, found at a fraction of what `labels` takes."""
-        add = self._adders.get((counter, *labels))
-        if add is None:
-            # Only one of several threads' may be used: each knows the value by itself.
-            add = self._adders.setdefault((counter, *labels), adder(counter.labels(*labels)))
-        add(1)
+    def _adder(self, series: tuple[Any, ...]) -> Add:
+        """What adds to this series, found again at a fraction of what `labels` takes."""
+        counter, *labels = series
+        found = self._adders[series] = adder(counter.labels(*labels))
+        return found
 
-    def _stage(self, route: str, stage: str) -> tuple[Add, list[Add]]:
-        found = self._stage_adders.get((route, stage))
-        if found is None:
-            found = self._stage_adders.setdefault((route, stage), adders(self._stages.labels(route, stage)))
+    def _observer(self, route: str, stage: str) -> Add:
+        found = self._observers[(route, stage)] = observer(self._stages.labels(route, stage), BUCKETS)
         return found
 
 
@@ -156,6 +156,10 @@ def _ends_of(operation: Operation) -> Iterator[tuple[str, str]]:
     for error in every_error():
         if operation.said.sends or not error.of_sends:
             yield str(error.status), error.code
+
+
+def _code_of(known: RequestState) -> str:
+    return known.error.code if known.error else NONE
 
 
 def reason_of(known: RequestState) -> str | None:

@@ -102,8 +102,12 @@ def current() -> Request:
 
 
 def state() -> RequestState:
-    """The state of the current request, made when first asked for."""
-    environ = current().environ
+    """The state of the current request."""
+    return state_of(current().environ)
+
+
+def state_of(environ: dict[str, Any]) -> RequestState:
+    """The state of the request of this environment, made when first asked for."""
     known: RequestState | None = environ.get(_KEY)
     return known or begin(environ)
 

@@ -9,9 +9,10 @@ from typing import Any
 from flask import Flask, Response
 
 from app.web import logs
+from app.web.logs import Write
 from app.web.metrics import Metrics
 from app.web.operations import Operation
-from app.web.state import RequestState, begin, current, state
+from app.web.state import RequestState, begin, current, state_of
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +21,14 @@ Gauges = Callable[[], dict[tuple[str, ...], float]]
 
 @dataclass(slots=True)
 class Watch:
-    """Sees every request of an application; `gauges` gives the name and labels of what stands how.
+    """Sees every request of an application; `gauges` gives the name and labels of what stands how, `write` logs.
 
     `draining` says that this process takes in no more requests.
     """
 
     metrics: Metrics
     gauges: Gauges
+    write: Write
     operations: Sequence[Operation] = ()
     draining: bool = False
     _under_way: set[int] = field(default_factory=set)
@@ -59,10 +61,11 @@ class Watch:
     def note(self, response: Response) -> Response:
         """Log and count an answer; whatever goes wrong with that, the answer stays as it is."""
         with _harmless("answer not noted"):
-            request, known = current(), state()
+            request = current()
+            known = state_of(request.environ)
             _finish(known)
             route = request.url_rule.rule if request.url_rule else None
-            logs.log(request, route, known, response)
+            logs.log(self.write, request, route, known, response)
             self.metrics.count(request.method, route, known, response)
         return response
 

@@ -1,9 +1,7 @@
 """What operators see of requests: one line in the log and the right counts, whatever becomes of them."""
 
 import json
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +13,6 @@ from app.stores import StoreLostError
 from app.stores.failover import FailoverStore
 from app.stores.memory import MemoryStore
 from app.upstream.transport import NoAnswerError, NothingSentError
-from config.logs import JsonFormatter
 from config.settings import load
 from tests.conftest import Caller
 from tests.documented import CheckedClient
@@ -44,28 +41,30 @@ OF_LIMITED = {"auth_ms", "limit_ms", "limit", "store"}
 OF_A_MEMBER = OF_LIMITED | {"company", "conversation", "account_ms", "account"}
 
 
-@contextmanager
-def listening() -> Iterator[list[dict[str, Any]]]:
-    """The lines of messages in the log; entered after the application is made, which sets the log up."""
-    found: list[dict[str, Any]] = []
+class Heard(Sequence[dict[str, Any]]):
+    """The lines of messages in the log so far."""
 
-    def emit(record: logging.LogRecord) -> None:
-        line = json.loads(JsonFormatter().format(record))
-        if line.get("route") == ROUTE:
-            found.append(line)
+    def __init__(self, written: pytest.CaptureFixture[str]) -> None:
+        self._written = written
+        self._lines: list[dict[str, Any]] = []
 
-    handler = logging.Handler()
-    handler.emit = emit  # type: ignore[method-assign] # shorter than a class
-    logger = logging.getLogger("app.web.logs")
-    logger.addHandler(handler)
-    yield found
-    logger.removeHandler(handler)
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._all())
+
+    def __getitem__(self, index: Any) -> Any:
+        """As of a list."""
+        return self._all()[index]
+
+    def _all(self) -> list[dict[str, Any]]:
+        lines = map(json.loads, self._written.readouterr().err.splitlines())
+        self._lines += [line for line in lines if line.get("route") == ROUTE]
+        return self._lines
 
 
 @pytest.fixture
-def lines(app: Flask) -> Iterator[list[dict[str, Any]]]:  # noqa: ARG001 - it sets the log up
-    with listening() as found:
-        yield found
+def lines(capsys: pytest.CaptureFixture[str]) -> Heard:
+    return Heard(capsys)
 
 
 def counted(app: Flask, name: str, **labels: str) -> float:
@@ -81,7 +80,7 @@ def by_label(app: Flask, name: str, label: str) -> dict[str, float]:
     return {it.labels[label]: it.value for it in samples if it.name == f"send_message_{name}"}
 
 
-def test_a_sent_message(caller: Caller, lines: list[dict[str, Any]]) -> None:
+def test_a_sent_message(caller: Caller, lines: Heard) -> None:
     """Who, where, what became of it, and how long each stage took; neither the text nor the user's name."""
     caller.send(headers={"X-Request-ID": "from-the-caller"}, json={"message_body": TEXT})
     [line] = lines
@@ -112,13 +111,13 @@ def test_a_sent_message(caller: Caller, lines: list[dict[str, Any]]) -> None:
     assert not [secret for secret in (TEXT, "a-member", "eyJ") if secret in json.dumps(line)]
 
 
-def test_a_key_and_its_repetition(caller: Caller, app: Flask, lines: list[dict[str, Any]]) -> None:
+def test_a_key_and_its_repetition(caller: Caller, app: Flask, lines: Heard) -> None:
     """The key's hash tells that the two are one; the second asked nobody."""
     for _ in range(2):
         caller.send(headers={"Idempotency-Key": "a-key-of-theirs"})
     first, second = lines
     assert first["idempotency_key"] == second["idempotency_key"]
-    assert "a-key-of-theirs" not in json.dumps(lines)
+    assert "a-key-of-theirs" not in json.dumps(list(lines))
     assert [(line["replayed"], line["reason"], line["account"]) for line in lines] == [
         (False, "accepted", "asked"),
         (True, "replayed", "remembered"),
@@ -129,7 +128,7 @@ def test_a_key_and_its_repetition(caller: Caller, app: Flask, lines: list[dict[s
     assert by_label(app, "idempotency_total", "result") == {"new": 1, "replayed": 1, "reused": 1}
 
 
-def test_who_does_not_come_far(caller: Caller, lines: list[dict[str, Any]]) -> None:
+def test_who_does_not_come_far(caller: Caller, lines: Heard) -> None:
     """A line has the stages that were reached and nothing of the others."""
     caller.send(headers={"Authorization": "Bearer nonsense"})
     caller.send(company="no-id")
@@ -157,7 +156,7 @@ ENDS: dict[tuple[str, str], Callable[[str, dict[str, Any]], Answer]] = {
 
 @pytest.mark.parametrize("end", ENDS, ids="-".join)
 def test_every_end_has_its_reason(
-    caller: Caller, wire: Wire, app: Flask, lines: list[dict[str, Any]], end: tuple[str, str]
+    caller: Caller, wire: Wire, app: Flask, lines: Heard, end: tuple[str, str]
 ) -> None:
     """The same in the log and in the metrics, where each answer counts once."""
     wire.answer_chat = ENDS[end]
@@ -204,15 +203,14 @@ class _Lost(MemoryStore):
         raise StoreLostError("lost")
 
 
-def test_a_lost_store_is_told(environ: dict[str, str], wire: Wire) -> None:
+def test_a_lost_store_is_told(environ: dict[str, str], wire: Wire, lines: Heard) -> None:
     """In the line of each request that this process decided alone, in the counts and in a gauge."""
     store = FailoverStore(_Lost(), processes=1)
     app = create_app(load(environ), transport=wire, store=store)
     assert isinstance(app, _Application)
     caller = Caller(CheckedClient(app))
-    with listening() as lines:
-        assert caller.send().status_code == 200
-        assert caller.send(headers={"Idempotency-Key": "1"}).status_code == 500
+    assert caller.send().status_code == 200
+    assert caller.send(headers={"Idempotency-Key": "1"}).status_code == 500
     app.watch.publish()
     store.close()
     assert [line["store"] for line in lines] == ["local", "local"]
@@ -288,11 +286,10 @@ def test_nothing_that_is_seen_changes_an_answer(caller: Caller, app: Flask, wire
     ],
 )
 def test_the_address_of_clients(
-    environ: dict[str, str], wire: Wire, proxies: int, addresses: str, client: str | None
+    environ: dict[str, str], wire: Wire, lines: Heard, proxies: int, addresses: str, client: str | None
 ) -> None:
     """What the trusted proxies say, and nothing of what stood in the header before them."""
     app = create_app(load({**environ, "TRUSTED_PROXIES": str(proxies)}), transport=wire)
     headers = {"X-Forwarded-For": addresses, "X-Forwarded-Host": "evil", "X-Forwarded-Prefix": "/evil"}
-    with listening() as lines:
-        assert Caller(CheckedClient(app)).send(headers=headers).status_code == 200
+    assert Caller(CheckedClient(app)).send(headers=headers).status_code == 200
     assert [line["client"] for line in lines] == [client]

@@ -1,13 +1,11 @@
 """W3C Trace Context: which traces of callers go on here, and what of them is passed on."""
 
 import json
-import logging
 import re
 from typing import NamedTuple
 
 import pytest
 
-from config.logs import JsonFormatter
 from tests.conftest import Caller
 from tests.people import ACME, CONVERSATION, bearer
 from tests.wire import Wire
@@ -172,15 +170,11 @@ def test_what_is_no_tracestate_ends_here(caller: Caller, wire: Wire, value: str)
 
 @pytest.mark.parametrize("headers", [{}, dict([GOOD])], ids=["a new trace", "a caller's"])
 def test_the_ids_are_in_the_log(
-    caller: Caller, wire: Wire, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
+    caller: Caller, wire: Wire, capsys: pytest.CaptureFixture[str], headers: dict[str, str]
 ) -> None:
     """Those that the chat service was given, and the request id of the answer."""
-    logging.getLogger("app").addHandler(caplog.handler)
-    try:
-        answer = caller.send(headers=headers)
-    finally:
-        logging.getLogger("app").removeHandler(caplog.handler)
-    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    answer = caller.send(headers=headers)
+    lines = map(json.loads, capsys.readouterr().err.splitlines())
     (line,) = [line for line in lines if line.get("request_id") == answer.headers["X-Request-ID"]]
     (chat,) = wire.chats
     assert str(chat.headers["traceparent"]).split("-")[1:3] == [line["trace_id"], line["span_id"]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.logs import JsonFormatter, dictionary
+from config.logs import JsonFormatter, dictionary, write
 
 CANARY = "canary-that-must-not-sing"
 
@@ -127,10 +127,13 @@ def test_the_configuration_of_others(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("value", [7, 0.5, None, "plain", "ü\u2028\ud800\0\n", KeyError("canary")], ids=ascii)
-def test_facts_are_on_the_line(value: object) -> None:
-    """As extras are, and as safely, though they are written in another way."""
-    record = logging.makeLogRecord({"msg": "request", "facts": {"what": value}})
-    text = JsonFormatter().format(record)
-    assert (text.splitlines(), text.isascii()) == ([text], True)
+def test_a_line_that_is_written_at_once(capsys: pytest.CaptureFixture[str], value: object) -> None:
+    """As safely as extras are, though in another way."""
+    write({"event": "request", "what": value})
+    text = capsys.readouterr().err
+    assert (text.splitlines(keepends=True), text.isascii(), text[-1]) == ([text], True, "\n")
     told = type(value).__name__ if isinstance(value, Exception) else value
-    assert (json.loads(text)["what"], json.loads(text)["event"]) == (told, "request")
+    line = json.loads(text)
+    written_at = datetime.fromisoformat(line.pop("time"))
+    assert line == {"event": "request", "what": told}
+    assert abs((datetime.now(UTC) - written_at).total_seconds()) < 60
