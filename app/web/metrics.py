@@ -116,21 +116,23 @@ class Metrics:
     def count(self, method: str, route: str | None, known: RequestState, response: Response) -> None:
         """Count one answer and all that led to it."""
         template, method = route or NONE, method if method in _METHODS else "other"
-        counted: list[tuple[Any, ...]] = [
-            (self._requests, method, template, str(response.status_code), _code_of(known))
-        ]
-        if known.outcome:
-            counted.append((self._sends, known.outcome, reason_of(known) or NONE))
-        if known.decision:
-            decision, store = known.decision, "shared" if known.decision.shared else "local"
-            counted.append((self._limits, "admitted" if decision.admitted else "refused", store))
-        if end := _end_of_lookup(known):
-            counted.append((self._accounts, end))
-        if end := _end_of_key(known):
-            counted.append((self._keys, end))
         with self._lock:
-            for series in counted:
-                (self._adders.get(series) or self._adder(series))(1)
+            self._add(
+                self._requests,
+                method,
+                template,
+                str(response.status_code),
+                known.error.code if known.error else NONE,
+            )
+            if known.outcome:
+                self._add(self._sends, known.outcome, reason_of(known) or NONE)
+            if decision := known.decision:
+                store = "shared" if decision.shared else "local"
+                self._add(self._limits, "admitted" if decision.admitted else "refused", store)
+            if end := _end_of_lookup(known):
+                self._add(self._accounts, end)
+            if end := _end_of_key(known):
+                self._add(self._keys, end)
             for stage, seconds in known.stages.items():
                 (self._observers.get((template, stage)) or self._observer(template, stage))(seconds)
 
@@ -139,11 +141,12 @@ class Metrics:
         gauge = self._gauges[name]
         (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def _adder(self, series: tuple[Any, ...]) -> Add:
-        """What adds to this series, found again at a fraction of what `labels` takes."""
-        counter, *labels = series
-        found = self._adders[series] = adder(counter.labels(*labels))
-        return found
+    def _add(self, counter: Counter, *labels: str) -> None:
+        """Add one to this series, found again at a fraction of what `labels` takes."""
+        add = self._adders.get((counter, *labels))
+        if add is None:
+            add = self._adders[(counter, *labels)] = adder(counter.labels(*labels))
+        add(1)
 
     def _observer(self, route: str, stage: str) -> Add:
         found = self._observers[(route, stage)] = observer(self._stages.labels(route, stage), BUCKETS)
@@ -156,10 +159,6 @@ def _ends_of(operation: Operation) -> Iterator[tuple[str, str]]:
     for error in every_error():
         if operation.said.sends or not error.of_sends:
             yield str(error.status), error.code
-
-
-def _code_of(known: RequestState) -> str:
-    return known.error.code if known.error else NONE
 
 
 def reason_of(known: RequestState) -> str | None:

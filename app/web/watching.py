@@ -46,13 +46,15 @@ class Watch:
 
     def publish(self) -> None:
         """Tell how things stand in this process; to be called once a second, by one thread. Raises nothing."""
-        with _harmless("gauges not published"):
+        try:
             if not self._has_begun:
                 self.metrics.begin(self.operations)
                 self._has_begun = True
             self.metrics.set("in_flight", len(self._under_way))
             for (name, *labels), value in self.gauges().items():
                 self.metrics.set(name, value, *labels)
+        except Exception as error:  # noqa: BLE001 - it would end the worker
+            _tell("gauges not published", error)
 
     def drain(self) -> None:
         """Say from now on that no requests should come here."""
@@ -60,13 +62,15 @@ class Watch:
 
     def note(self, response: Response) -> Response:
         """Log and count an answer; whatever goes wrong with that, the answer stays as it is."""
-        with _harmless("answer not noted"):
+        try:
             request = current()
             known = state_of(request.environ)
             _finish(known)
             route = request.url_rule.rule if request.url_rule else None
             logs.log(self.write, request, route, known, response)
             self.metrics.count(request.method, route, known, response)
+        except Exception as error:  # noqa: BLE001 - a sent message is never turned into an error
+            _tell("answer not noted", error)
         return response
 
 
@@ -83,17 +87,5 @@ def _finish(known: RequestState) -> None:
     known.stages["total"] = time.monotonic() - known.started
 
 
-class _harmless:  # noqa: N801 - reads as contextlib's own do
-    """Around what must neither end a worker nor turn a sent message into an error."""
-
-    def __init__(self, event: str) -> None:
-        self._event = event
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> bool:
-        if kind is None or not issubclass(kind, Exception):
-            return False
-        logger.error(self._event, extra={"exception": kind.__name__})
-        return True
+def _tell(event: str, error: Exception) -> None:
+    logger.error(event, extra={"exception": type(error).__name__})
