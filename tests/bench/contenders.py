@@ -24,6 +24,11 @@ class Place:
     threads: int = 32
     environ: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def stretches(self) -> Path:
+        """Where one that alternates tells what it answered when."""
+        return self.folder / "stretches"
+
 
 @dataclass(frozen=True, slots=True)
 class Contender:
@@ -54,6 +59,7 @@ def environ(place: Place, stub: int, valkey: Path) -> dict[str, str]:
         "THREADS": str(place.threads),
         "BIND": f"127.0.0.1:{place.port}",
         "VALKEY_SOCKET": str(valkey),
+        "STRETCHES": str(place.stretches),
         **place.environ,
     }
 
@@ -81,13 +87,12 @@ def _fastapi(application: str) -> Callable[[Place], Sequence[str]]:
 
 
 SERVICE = Contender("service", "this service", _service("wsgi:app"), keeps_promises=True, finds_accounts=True)
-QUIET = Contender(
-    "quiet",
-    "this service without logs and metrics",
+ALTERNATING = Contender(
+    "alternating",
+    "this service, half of the time without logs and metrics",
     _service("tests.bench.quiet:app"),
     keeps_promises=True,
     finds_accounts=True,
-    environ={"LOG_LEVEL": "WARNING"},
 )
 PASS_THROUGH = Contender("pass_through", "Flask + Session, checks nothing", _flask("plain:app"))
 HTTPX = Contender("httpx", "FastAPI + httpx, bare", _fastapi("over_httpx:app"))
@@ -110,4 +115,4 @@ USUAL = Contender("usual", "Flask as usually written", _flask("usual:app"), find
 HELLO = Contender("hello", "Flask, hello world", _flask("plain:app"), asks="GET")
 
 EVERYBODY = (SERVICE, PASS_THROUGH, HTTPX, HTTPX_SAME, AIOHTTP, AIOHTTP_SAME, USUAL, HELLO)
-TITLES = {contender.key: contender.title for contender in (*EVERYBODY, QUIET)}
+TITLES = {contender.key: contender.title for contender in EVERYBODY}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench import tables
-from tests.bench.contenders import AIOHTTP_SAME, HELLO, PASS_THROUGH, QUIET, SERVICE, TITLES
+from tests.bench.contenders import AIOHTTP_SAME, HELLO, PASS_THROUGH, SERVICE, TITLES
 from tests.bench.plots import Bar, bars, lines
 from tests.bench.rounds import MOST_OTHERS, Rows, median
 from tests.bench.scenes.steady import CROWDS
@@ -51,9 +51,7 @@ def _disturbed(results: Results) -> str:
 
 def _throughput(results: Results) -> str:
     runs: Rows = results["warm"]["runs"]
-    ordered = sorted(
-        (key for key in runs if key not in {QUIET.key, HELLO.key}), key=lambda key: -median(runs[key], "rate")
-    )
+    ordered = sorted((key for key in runs if key != HELLO.key), key=lambda key: -median(runs[key], "rate"))
     rows = [Bar(TITLES[key], median(runs[key], "rate"), key == SERVICE.key) for key in ordered]
     return bars("Requests a second", "one worker on one core, 16 connections, warm", rows, "/s")
 

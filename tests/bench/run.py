@@ -23,6 +23,7 @@ from tests.bench.targets import verdicts
 KEPT = ROOT / "var" / "bench" / "results.json"
 SCENES: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "warm": steady.warm,
+    "overhead": steady.overhead,
     "one": steady.one,
     "crowd": steady.crowd,
     "cold": steady.cold,

@@ -64,9 +64,11 @@ def _warm(found: Results) -> Iterator[Verdict]:
             yield Verdict(
                 f"throughput ÷ {words}", ratio(runs["service"], runs[key], "rate"), least=least, unit=" ×"
             )
-    if "quiet" in runs:
-        cost = 100 * (1 - ratio(runs["service"], runs["quiet"], "rate"))
-        yield Verdict("throughput that logs and metrics cost", cost, largest=8, unit=" %")
+
+
+def _overhead(found: Results) -> Iterator[Verdict]:
+    cost = 100 * (1 - median(found["runs"]["alternating"], "share"))
+    yield Verdict("throughput that logs and metrics cost", cost, largest=8, unit=" %")
 
 
 def _one(found: Results) -> Iterator[Verdict]:
@@ -115,6 +117,7 @@ def _start(found: Results) -> Iterator[Verdict]:
 
 _JUDGES: dict[str, Callable[[Results], Iterator[Verdict]]] = {
     "warm": _warm,
+    "overhead": _overhead,
     "one": _one,
     "slow": _slow,
     "workers": _workers,

@@ -1,25 +1,48 @@
 """Warm throughput, and the latency of a single connection: everybody at once, on the same core in turn."""
 
+import json
 from functools import partial
+from statistics import median
 
-from tests.bench.contenders import AIOHTTP_SAME, EVERYBODY, PASS_THROUGH, QUIET, SERVICE, Contender
+from tests.bench.contenders import AIOHTTP_SAME, ALTERNATING, EVERYBODY, PASS_THROUGH, SERVICE, Contender
 from tests.bench.ground import Ground, Running
 from tests.bench.load import Plan
 from tests.bench.programs import memory
 from tests.bench.rounds import AGAIN, Bench, Row, Rows, interleave, row
 
-ALL = (*EVERYBODY, QUIET)
 WARM = Plan(connections=16, seconds=3)
 ONE = Plan(connections=1, seconds=2)
+# A stretch with fewer answers was not asked in all the time.
+LEAST = 10
 CROWDS = (1, 4, 16, 64)
 
 
 def warm(bench: Bench) -> dict[str, Rows]:
     """16 connections; at the end of it the memory of each worker."""
     with Ground(bench.folder, WARM.users) as ground:
-        servers = [_warmed(ground, contender) for contender in ALL]
+        servers = [_warmed(ground, contender) for contender in EVERYBODY]
         found = interleave(bench, {one.contender.key: partial(_run, one, WARM) for one in servers})
         return {"runs": found, "memory": {one.contender.key: [_memory(one)] for one in servers}}
+
+
+def overhead(bench: Bench) -> dict[str, Rows]:
+    """What log lines and metrics cost: time with and without them, by turns in the same process."""
+    with Ground(bench.folder, WARM.users) as ground:
+
+        def run() -> Row:
+            server = _warmed(ground, ALTERNATING)
+            found = row(server.measure(Plan(seconds=12)))
+            return {**found, "share": _share(json.loads(server.place.stretches.read_text()))}
+
+        return {"runs": interleave(bench, {ALTERNATING.key: run})}
+
+
+def _share(stretches: list[tuple[int, int]]) -> float:
+    """The throughput with them, of that without them: the median of all pairs of neighbours."""
+    # At both ends, and before the load, there are stretches that were not full.
+    counted = {number: answers for number, answers in stretches if answers > LEAST}
+    pairs = [(number, other) for number in counted for other in (number - 1, number + 1)]
+    return median(counted[a] / counted[b] for a, b in pairs if a % 2 and b in counted)
 
 
 def one(bench: Bench) -> dict[str, Rows]:
