@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 Write = Callable[[dict[str, Any]], None]
 
 _SERVER_ERROR = 500
+# Python refuses to read numbers of thousands; what is announced so is refused by whoever reads the body.
+_MOST_DIGITS = 18
 # Whatever proxies claim, nothing else comes into the log.
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
@@ -55,7 +57,7 @@ def _line(
         "user": user.digest if user else None,
         "client": _client(request),
         "cpu_ms": round((time.thread_time() - known.started_cpu) * 1000, 2),
-        "bytes_in": int(announced) if announced.isdecimal() else 0,
+        "bytes_in": int(announced) if announced.isdecimal() and len(announced) <= _MOST_DIGITS else 0,
         "bytes_out": _length(response),
         "worker": os.getpid(),
     }

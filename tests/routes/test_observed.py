@@ -293,3 +293,11 @@ def test_the_address_of_clients(
     headers = {"X-Forwarded-For": addresses, "X-Forwarded-Host": "evil", "X-Forwarded-Prefix": "/evil"}
     assert Caller(CheckedClient(app)).send(headers=headers).status_code == 200
     assert [line["client"] for line in lines] == [client]
+
+
+def test_an_absurd_length_costs_no_line(caller: Caller, lines: Heard) -> None:
+    """Not every WSGI server refuses it."""
+    answer = caller.send(environ_overrides={"CONTENT_LENGTH": "9" * 5000})
+    [line] = lines
+    assert (line["status"], line["bytes_in"]) == (answer.status_code, 0)
+    assert answer.headers["X-Send-Outcome"] == "not_sent"
