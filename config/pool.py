@@ -1,8 +1,8 @@
 """Threads for the worker, without a future for each request."""
 
+import os
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
 
@@ -13,13 +13,17 @@ class Pool(Generic[_Job]):
     """At most so many threads, each begun when there is something to do and none is free.
 
     Only the thread that made it gives it jobs. They are done in order; what one raises must not leave `do`.
+
+    Threads wait for bytes in a pipe, one for each job. Who writes one does not hold the interpreter meanwhile, so
+    that who wakes up runs at once; one that waits on a queue is woken by who does, and has to wait once more.
     """
 
     def __init__(self, most: int, do: Callable[[_Job], object]) -> None:
         self._most = most
         self._do = do
         self._threads: list[Thread] = []
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: deque[_Job | None] = deque()
+        self._told, self._tell = os.pipe()
         # One entry for each thread that has nothing to do, until all have begun.
         self._free: deque[None] = deque()
 
@@ -27,14 +31,18 @@ class Pool(Generic[_Job]):
         """Have it done."""
         if len(self._threads) < self._most:
             self._find_thread()
-        self._jobs.put(job)
+        self._put(job)
 
     def shutdown(self, wait: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn's
         """Let the threads end when all jobs are done; the process ends after them."""
         for _ in self._threads:
-            self._jobs.put(None)
+            self._put(None)
         for thread in self._threads if wait else ():
             thread.join()
+
+    def _put(self, job: _Job | None) -> None:
+        self._jobs.append(job)
+        os.write(self._tell, b".")
 
     def _find_thread(self) -> None:
         if self._free:
@@ -51,7 +59,7 @@ class Pool(Generic[_Job]):
         self._threads.append(thread)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while os.read(self._told, 1) and (job := self._jobs.popleft()) is not None:
             self._do(job)
             # Lest it is kept alive until the next one.
             del job
