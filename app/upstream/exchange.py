@@ -15,6 +15,9 @@ from app.upstream.transport import NothingSentError, TransportError, prepare
 # The pause before the retry is between one and two times this long, so that callers do not return in step.
 _PAUSE = 0.05
 
+# json.dumps would make one for each document.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 # The words of whole answers that do not say what they must, or say no.
 INVALID_ANSWER, OTHER_CONVERSATION = "invalid_answer", "other_conversation"
 ANSWERS = frozenset({INVALID_ANSWER, OTHER_CONVERSATION} | {f"status_{number}xx" for number in range(1, 6)})
@@ -127,6 +130,6 @@ class Service:
         every = {**self._headers, **headers}
         body = None
         if document is not None:
-            body = json.dumps(document, ensure_ascii=False).encode()
+            body = _ENCODER.encode(document).encode()
             every["Content-Type"] = "application/json"
         return prepare(method, self._url + path, every, body)
