@@ -48,6 +48,10 @@ class Arrival:
         self.is_cut = not data
         return self.is_cut or (self._has_body() if self.has_head else self._ends_head())
 
+    def whole(self) -> bytes:
+        """All bytes of the request, where its head says how many; none where it does not, or some are missing."""
+        return b"" if self.is_cut or self._is_chunked else bytes(self._data[: self._at])
+
     def recv(self, size: int) -> bytes:
         """At most so much of what came, then nothing.
 
@@ -59,10 +63,13 @@ class Arrival:
         self.is_cut = self.is_cut or not data
         return data
 
+    def skip(self, size: int) -> None:
+        """Take so many bytes as received."""
+        del self._data[:size]
+
     def rest(self) -> bytes:
-        """What was not asked for: it belongs to the next request."""
-        data, self._data = bytes(self._data), bytearray()
-        return data
+        """What was not received: it belongs to the next request."""
+        return bytes(self._data)
 
     def _ends_head(self) -> bool:
         end = self._data.find(b"\r\n\r\n", self._at)

@@ -11,7 +11,6 @@ import socket
 from time import monotonic
 from typing import Any
 
-from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
     STOP_KEEPALIVE_LINGER,
     TConn,
@@ -21,6 +20,7 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
 from config.arrivals import Arrival, Farewell, Pause
 from config.poller import Poller
 from config.pool import Pool
+from config.reader import Reader
 
 # How late what is late may be noticed while others are served.
 LOOK_SECONDS = 0.25
@@ -62,9 +62,12 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def enqueue_req(self, conn: TConn) -> None:
         """Take a request in. Gunicorn calls it where it would give a thread to the connection."""
-        rest = conn.parser.unreader.take_buffered() if conn.parser else b""
+        if conn.parser:
+            rest = conn.parser.rest()
+        else:
+            rest, conn.peer, conn.data_ready = b"", None, True
         conn.arrival = Arrival(self.largest_body)
-        conn.parser, conn.data_ready = get_parser(self.cfg, conn.arrival, conn.client), True
+        conn.parser = Reader(self.cfg, conn, conn.arrival)
         if (rest and self._adds(conn, rest)) or self._reads(conn):
             self._go_on(conn)
         else:
@@ -105,7 +108,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self.log.exception("no answer")
         if not may_follow:
             self.method_queue.defer(self._part, conn)
-        elif conn.parser.unreader.buf.getvalue():
+        elif conn.parser.rest():
             self.method_queue.defer(self.enqueue_req, conn)
         else:
             self._pause(conn)

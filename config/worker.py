@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-import struct
+import sys
 from fcntl import ioctl
 from http import HTTPStatus
 from select import select
@@ -20,9 +20,12 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
     ParseException,
     UnsupportedTransferCoding,
 )
+from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
+from config.answer import Answer
 from config.intake import IntakeWorker
+from config.plain import Environ, Plain
 
 # Most answers fit into the socket's buffer; a client that leaves it full for so long does not read.
 ANSWER_SECONDS = 5.0
@@ -59,6 +62,8 @@ class DeadlineWorker(IntakeWorker):
     """
 
     watch: Watch | None = None
+    # Gunicorn's: whether it has not been told to stop.
+    alive: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
@@ -109,18 +114,25 @@ class DeadlineWorker(IntakeWorker):
             return False
         return super().handle(conn) and not conn.arrival.is_cut
 
-    def handle_request(self, req: Request, conn: TConn) -> bool:
-        """Hand the request to the application."""
-        # Gunicorn keeps as many places for those that come as there are threads.
-        if conn.arrival.is_cut or len(self.poller) >= self.max_keepalived:
+    def handle_request(self, req: Request | Plain, conn: TConn) -> bool:
+        """Have the application answer; whether the connection is kept."""
+        self._count_request()
+        if conn.arrival.is_cut or not self._keeps_connections():
             req.force_close()
         # A total for each piece of the answer (socket.sendall).
         conn.sock.settimeout(ANSWER_SECONDS)
+        answer, environ = self._opened(req, conn)
         try:
-            may_follow = super().handle_request(req, conn)
+            self._answer(environ, answer)
         except TimeoutError:
             return False
-        return may_follow and self._is_well_formed(conn)
+        except Exception as error:
+            # Of clients that have gone gunicorn takes care. Nothing may follow an answer that was begun.
+            if isinstance(error, OSError) or not answer.headers_sent:
+                raise
+            self.log.exception("answer broken off")
+            return False
+        return not answer.should_close()
 
     def handle_error(self, req: Request | None, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002 - gunicorn's
         """Refuse what the parser refuses, and repeat nothing of it, here or in the log: it may hold a token."""
@@ -136,20 +148,36 @@ class DeadlineWorker(IntakeWorker):
         """Whether a connection waits that this worker has room for."""
         return self.nr_conns < self.worker_connections and bool(select([listener], [], [], 0)[0])
 
-    @staticmethod
-    def _is_well_formed(conn: TConn) -> bool:
-        """Whether what the application left of a body is; gunicorn would answer it a second time if not."""
-        with contextlib.suppress(ParseException, OSError):
-            is_over = bool(conn.parser.finish_body())
-            # Gunicorn looks there for the next request.
-            unreader = conn.parser.unreader
-            unreader.unread(unreader.take_buffered() + conn.arrival.rest())
-            return is_over
-        return False
+    def _count_request(self) -> None:
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+
+    def _keeps_connections(self) -> bool:
+        # Gunicorn keeps as many places for those that come as there are threads.
+        return bool(self.alive and self.cfg.keepalive and len(self.poller) < self.max_keepalived)
+
+    def _opened(self, req: Request | Plain, conn: TConn) -> tuple[Answer, Environ]:
+        if isinstance(req, Plain):
+            return Answer(req, conn.sock, self.cfg), req.environ
+        answer, environ = create(req, conn.sock, conn.client, conn.server, self.cfg, Answer)
+        return answer, {**environ, "wsgi.multithread": True}
+
+    def _answer(self, environ: Environ, answer: Answer) -> None:
+        pieces = self.wsgi(environ, answer.start_response)
+        try:
+            for piece in pieces:
+                answer.write(piece)
+            answer.close()
+        finally:
+            if hasattr(pieces, "close"):
+                pieces.close()
 
 
 def _unread(sock: socket.socket) -> int:
     """How many bytes of answers the client has not taken; 0 where the system does not tell."""
-    with contextlib.suppress(OSError):
-        return int(struct.unpack("i", ioctl(sock, TIOCOUTQ, bytes(4)))[0])
-    return 0
+    try:
+        return int.from_bytes(ioctl(sock, TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0

@@ -11,6 +11,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.http.parser import Parser  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
+from gunicorn.http.wsgi import Response, create  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from config.intake import IntakeWorker
@@ -105,6 +106,15 @@ def test_a_parser_reads_from_whatever_receives() -> None:
     assert unreader.buf.getvalue() == b"y"
     assert "finish_body" in vars(Parser)
     assert list(inspect.signature(get_parser).parameters)[:3] == ["cfg", "source", "source_addr"]
+
+
+def test_what_is_asked_of_a_parser() -> None:
+    """Only what `Reader` has; and nothing is done to an answer that `Answer` leaves out."""
+    source = inspect.getsource(ThreadWorker.handle) + inspect.getsource(ThreadWorker._keepalive_after)
+    assert set(re.findall(r"conn\.parser(\.\w+)?", source)) == {"", ".finish_body"}
+    parameters = list(inspect.signature(create).parameters)
+    assert parameters[:6] == ["req", "sock", "client", "server", "cfg", "response_class"]
+    assert set(re.findall(r"self\.(\w+)\(", inspect.getsource(Response.write))) == {"send_headers", "_emit_body"}
 
 
 def test_lines_of_access_cost_nothing() -> None:

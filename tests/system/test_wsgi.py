@@ -1,0 +1,94 @@
+"""The worker serves what PEP 3333 calls an application, as gunicorn does; also one that fails halfway."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.clients import Connection, Request, ask
+from tests.system.conftest import Serve
+from tests.system.servers import OURS, Kind, Server
+
+pytestmark = pytest.mark.system
+
+APPLICATION = '''
+class Pieces:
+    """Says when it is closed."""
+
+    def __init__(self, pieces, closed):
+        self.pieces, self.closed = pieces, closed
+
+    def __iter__(self):
+        return iter(self.pieces)
+
+    def close(self):
+        self.closed.append(1)
+
+
+closed = []
+
+
+def broken():
+    yield b"half"
+    raise ValueError("secret")
+
+
+def application(environ, start_response):
+    path, fields = environ["PATH_INFO"], [("Content-Type", "text/plain")]
+    if path == "/raises":
+        raise ValueError("secret")
+    write = start_response("200 OK", fields)
+    if path == "/written":
+        write(b"a")
+        write(b"b")
+        return [b"c"]
+    if path == "/body":
+        return [environ["wsgi.input"].read()]
+    if path == "/closed":
+        return [b"%d" % len(closed)]
+    if path == "/file":
+        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
+    return Pieces(broken() if path == "/breaks" else [b"Hel", b"", b"lo"], closed)
+'''
+
+
+@pytest.fixture
+def server(serve: Serve, tmp_path: Path) -> Server:
+    (tmp_path / "strange.py").write_text(APPLICATION)
+    command = (*OURS.arguments(0)[:-1], "--pythonpath", str(tmp_path), "strange:application")
+    return serve(Kind("a strange one", lambda _: command, epoll=True), WEB_CONCURRENCY="1", THREADS="2")
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "x-unknown"], ids=["plainly", "by gunicorn"])
+def test_what_it_yields_is_sent(server: Server, connection: str) -> None:
+    """In pieces, written or yielded, also from a file, and closed at the end, whichever way a request is read."""
+    with Connection(server.port) as client:
+
+        def body(method: str, path: str, body: bytes | list[bytes] | None = None) -> bytes:
+            return client.ask(Request(method, path, {"Connection": connection}, body)).body
+
+        closed = int(body("GET", "/closed"))
+        assert body("GET", "/") == b"Hello"
+        assert body("HEAD", "/") == b""
+        assert int(body("GET", "/closed")) == closed + 2
+        assert body("GET", "/written") == b"abc"
+        assert body("GET", "/file") == APPLICATION.encode()
+        assert body("POST", "/body", b"{}") == b"{}"
+        assert body("POST", "/body", [b"{", b"}"]) == b"{}"
+
+
+def test_what_breaks_off_is_not_made_whole(server: Server) -> None:
+    """Once an answer has begun nothing else may follow: its end is missing, and the connection ends."""
+    with Connection(server.port) as client:
+        client.socket.sendall(Request("GET", "/breaks").to_bytes())
+        received = b"".join(iter(lambda: client.socket.recv(4096), b""))
+    assert received.count(b"HTTP/1.1") == 1
+    assert received.endswith(b"\r\n\r\n4\r\nhalf\r\n")
+    assert "secret" not in server.log
+
+
+def test_what_raises_is_a_failure(server: Server) -> None:
+    """500 without a word of the exception; the next one is answered."""
+    answer = ask(server.port, Request("GET", "/raises"))
+    assert (answer.status, answer.body) == (500, b"")
+    assert ask(server.port, Request("GET", "/")).body == b"Hello"
+    assert "secret" not in server.log
