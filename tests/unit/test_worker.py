@@ -3,11 +3,9 @@
 import inspect
 import itertools
 import re
-from typing import Any, cast
 
 import pytest
 from gunicorn.config import Config  # type: ignore[import-untyped]
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.http.parser import Parser  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
@@ -15,7 +13,6 @@ from gunicorn.http.wsgi import Response, create  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from config.intake import IntakeWorker
-from config.silence import WithoutAccess
 from config.worker import DeadlineWorker
 
 OVERRIDDEN = {
@@ -115,11 +112,3 @@ def test_what_is_asked_of_a_parser() -> None:
     parameters = list(inspect.signature(create).parameters)
     assert parameters[:6] == ["req", "sock", "client", "server", "cfg", "response_class"]
     assert set(re.findall(r"self\.(\w+)\(", inspect.getsource(Response.write))) == {"send_headers", "_emit_body"}
-
-
-def test_lines_of_access_cost_nothing() -> None:
-    """Gunicorn calls this for every answer, and would gather all that it knows before it asks who wants it."""
-    parameters = inspect.signature(Logger.access).parameters
-    assert list(parameters) == ["self", "resp", "req", "environ", "request_time"]
-    nothing_to_look_at = cast("Any", None)
-    WithoutAccess.access(*[nothing_to_look_at] * len(parameters))
