@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable
-from threading import Thread
+from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 _Job = TypeVar("_Job")
@@ -24,8 +24,9 @@ class Pool(Generic[_Job]):
         self._threads: list[Thread] = []
         self._jobs: deque[_Job | None] = deque()
         self._told, self._tell = os.pipe()
-        # One entry for each thread that has nothing to do, until all have begun.
-        self._free: deque[None] = deque()
+        # Jobs that are not done, until all threads have begun.
+        self._open = 0
+        self._counting = Lock()
 
     def submit(self, job: _Job) -> None:
         """Have it done."""
@@ -45,9 +46,10 @@ class Pool(Generic[_Job]):
         os.write(self._tell, b".")
 
     def _find_thread(self) -> None:
-        if self._free:
-            self._free.pop()
-            return
+        with self._counting:
+            self._open += 1
+            if self._open <= len(self._threads):
+                return
         thread = Thread(target=self._work, name=f"worker-{len(self._threads)}")
         try:
             thread.start()
@@ -64,4 +66,5 @@ class Pool(Generic[_Job]):
             # Lest it is kept alive until the next one.
             del job
             if len(self._threads) < self._most:
-                self._free.append(None)
+                with self._counting:
+                    self._open -= 1

@@ -1,7 +1,10 @@
 """Threads that are begun when they are needed."""
 
 from queue import SimpleQueue
-from threading import Barrier, current_thread
+from threading import Barrier, Event, Thread, current_thread
+from unittest.mock import Mock
+
+import pytest
 
 from config.pool import Pool
 
@@ -36,3 +39,27 @@ def test_as_many_as_were_allowed_work_at_once() -> None:
         pool.submit(number)
     pool.shutdown(wait=True)
     assert sorted(done.get() for _ in range(40)) == list(range(40))
+
+
+def test_a_thread_that_could_not_be_had_is_begun_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it should have done is done by another one, and the next job that finds nobody free gets one."""
+    done, gate = SimpleQueue[str](), Event()
+
+    def do(job: str) -> None:
+        if job == "waits":
+            gate.wait(timeout=60)
+        done.put(job)
+
+    pool = Pool(3, do)
+    pool.submit("waits")
+    with monkeypatch.context() as none:
+        none.setattr(Thread, "start", Mock(side_effect=RuntimeError))
+        pool.submit("behind")
+    gate.set()
+    assert [done.get(timeout=60) for _ in range(2)] == ["waits", "behind"]
+    gate.clear()
+    pool.submit("waits")
+    pool.submit("beside")
+    assert done.get(timeout=60) == "beside"
+    gate.set()
+    pool.shutdown(wait=True)
