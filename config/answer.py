@@ -1,38 +1,38 @@
 """Gunicorn's answer in one packet: the head waits for the first piece of the body, and clients wake up once."""
 
-import re
+import errno
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
 
 from gunicorn.http.message import TOKEN_RE  # type: ignore[import-untyped]
-from gunicorn.http.wsgi import Response  # type: ignore[import-untyped]
+from gunicorn.http.wsgi import HEADER_VALUE_RE, Response  # type: ignore[import-untyped]
 from gunicorn.util import is_hoppish  # type: ignore[import-untyped]
 
-_VALUES = re.compile(r"[\t -~\x80-\xff]*")
 _SPACES = " \t"
 
 
 class Answer(Response):  # type: ignore[misc] # gunicorn has no types
-    """What the application answers."""
+    """What the application answers; raises BrokenPipeError when the client does not take it in time."""
 
     headers_sent: bool
+    # Made, and not sent yet.
     _head = b""
 
     def process_headers(self, headers: list[tuple[str, str]]) -> None:
         """Take the fields as they are if there is nothing to say against any of them."""
+        self.headers, self._head = [], b""
         values = "".join([value for _, value in headers])
-        if _VALUES.fullmatch(values) is None or not all(_is_plain(name) for name, _ in headers):
+        if HEADER_VALUE_RE.fullmatch(values) is None or not all(_is_plain(name) for name, _ in headers):
             super().process_headers(headers)
             return
-        self.headers = headers
+        self.headers += headers
         self.response_length = next((int(value) for name, value in headers if name == "Content-Length"), None)
 
     def send_headers(self) -> None:
-        """Make the head; it goes out with the first piece of the body, or at the end."""
-        if self.headers_sent:
+        """Make the head; it goes out with the first piece of the body that is not empty, or at the end."""
+        if self.headers_sent or self._head:
             return
-        self.headers_sent = True
         major, minor = self.req.version
         lines = [
             f"HTTP/{major}.{minor} {self.status}",
@@ -45,19 +45,24 @@ class Answer(Response):  # type: ignore[misc] # gunicorn has no types
         ]
         self._head = "\r\n".join(lines).encode("latin-1")
 
-    def _emit_body(self, data: bytes) -> None:
-        if self.chunked:
-            data = b"%X\r\n%b\r\n" % (len(data), data)
-        head, self._head = self._head, b""
-        self.sock.sendall(head + data)
-
     def close(self) -> None:
         """Send what has not been sent."""
         self.send_headers()
-        if self.chunked:
-            self._emit_body(b"")
-        elif self._head:
-            self.sock.sendall(self._head)
+        self._send(b"0\r\n\r\n" if self.chunked else b"")
+
+    def _emit_body(self, data: bytes) -> None:
+        if data:
+            self._send(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+
+    def _send(self, data: bytes) -> None:
+        data, self._head = self._head + data, b""
+        if not data:
+            return
+        self.headers_sent = True
+        try:
+            self.sock.sendall(data)
+        except TimeoutError as error:
+            raise BrokenPipeError(errno.EPIPE, "not taken in time") from error
 
 
 @lru_cache(256)

@@ -49,7 +49,10 @@ class Arrival:
         return self.is_cut or (self._has_body() if self.has_head else self._ends_head())
 
     def whole(self) -> bytes:
-        """All bytes of the request, where its head says how many; none where it does not, or some are missing."""
+        """All bytes of the request, where its head says how many; none where it does not, or some are missing.
+
+        To be asked before any is received.
+        """
         return b"" if self.is_cut or self._is_chunked else bytes(self._data[: self._at])
 
     def recv(self, size: int) -> bytes:

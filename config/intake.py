@@ -47,7 +47,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def run(self) -> None:
         """Serve until told to stop."""
-        # Gunicorn asks for some thirty settings a request, each in three steps; from now on they stay as they are.
+        # Gunicorn asks for some twenty settings a request, each in three steps; from now on they stay as they are.
         self.cfg.__dict__.update((name, setting.get()) for name, setting in self.cfg.settings.items())
         self.poller.close()
         self.poller = Poller(self._on_readable)

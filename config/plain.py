@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any
 
 from gunicorn.config import Config  # type: ignore[import-untyped]
-from gunicorn.http.message import HeaderPolicy  # type: ignore[import-untyped]
+from gunicorn.http.message import MAX_REQUEST_LINE, HeaderPolicy  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import base_environ  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 from gunicorn_h1c import IncompleteError, ParseError, parse_request  # type: ignore[import-untyped]
@@ -59,13 +59,12 @@ class Peer(HeaderPolicy):  # type: ignore[misc] # gunicorn has no types
         self._schemes = {_key(name.encode()): value for name, value in schemes.items()}
         self._common = {**base_environ(cfg), **_addresses(conn), "gunicorn.socket": conn.sock, "SCRIPT_NAME": ""}
         self._common |= {"wsgi.multithread": True, "wsgi.url_scheme": "http", "SERVER_PROTOCOL": "HTTP/1.1"}
-        # Where the first bytes are a proxy's, a path has a beginning to take off, or there are no addresses.
-        is_set = cfg.proxy_protocol != "off" or "SCRIPT_NAME" in os.environ
-        self._is_odd = is_set or "SERVER_NAME" not in self._common
+        self._is_odd = _reads_otherwise(cfg) or "SERVER_NAME" not in self._common
 
     def plain(self, data: bytes) -> Plain | None:
         """The request that these bytes are; None where it is for gunicorn to say what they are."""
-        if self._is_odd or not data:
+        # An empty line before a request has rules of its own.
+        if self._is_odd or not data or data.startswith(b"\r\n"):
             return None
         try:
             head = parse_request(data, **self._limits)
@@ -101,6 +100,12 @@ class Peer(HeaderPolicy):  # type: ignore[misc] # gunicorn has no types
         if True in told:
             environ["wsgi.url_scheme"] = "https"
         return environ
+
+
+def _reads_otherwise(cfg: Config) -> bool:
+    """Whether gunicorn was told to read requests in a way that only gunicorn knows."""
+    is_set = cfg.proxy_protocol != "off" or cfg.http2_cleartext != "off" or "SCRIPT_NAME" in os.environ
+    return is_set or cfg.http_parser == "python" or not 0 < cfg.limit_request_line <= MAX_REQUEST_LINE
 
 
 def _key(name: bytes) -> str:

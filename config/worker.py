@@ -14,7 +14,10 @@ from typing import Any, Protocol
 
 from gunicorn.http import Request  # type: ignore[import-untyped]
 from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    ConfigurationProblem,
     ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
     LimitRequestHeaders,
     LimitRequestLine,
     ParseException,
@@ -41,6 +44,8 @@ _REFUSALS = {
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
 }
+# Gunicorn's parser raises none of these, though they are of its kind.
+_OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
 _REFUSAL = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -62,7 +67,7 @@ class DeadlineWorker(IntakeWorker):
     """
 
     watch: Watch | None = None
-    # Gunicorn's: whether it has not been told to stop.
+    # Gunicorn's: whether it takes in more requests.
     alive: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
@@ -124,8 +129,6 @@ class DeadlineWorker(IntakeWorker):
         answer, environ = self._opened(req, conn)
         try:
             self._answer(environ, answer)
-        except TimeoutError:
-            return False
         except Exception as error:
             # Of clients that have gone gunicorn takes care. Nothing may follow an answer that was begun.
             if isinstance(error, OSError) or not answer.headers_sent:
@@ -134,9 +137,15 @@ class DeadlineWorker(IntakeWorker):
             return False
         return not answer.should_close()
 
-    def handle_error(self, req: Request | None, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002 - gunicorn's
+    def handle_error(
+        self,
+        req: Request | Plain | None,  # noqa: ARG002 - gunicorn's
+        client: socket.socket,
+        addr: object,  # noqa: ARG002 - as above
+        exc: Exception,
+    ) -> None:
         """Refuse what the parser refuses, and repeat nothing of it, here or in the log: it may hold a token."""
-        is_ours = not isinstance(exc, ParseException)
+        is_ours = not isinstance(exc, ParseException) or isinstance(exc, _OURS)
         status = HTTPStatus.INTERNAL_SERVER_ERROR if is_ours else _REFUSALS.get(type(exc), HTTPStatus.BAD_REQUEST)
         told = {"status": status.value, "reason": type(exc).__name__}
         self.log.log("error" if is_ours else "info", "no request", extra=told)

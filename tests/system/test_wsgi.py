@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.clients import Connection, Request, ask
+from tests.system.clients import Connection, Request
 from tests.system.conftest import Serve
 from tests.system.servers import OURS, Kind, Server
 
@@ -27,8 +27,8 @@ class Pieces:
 closed = []
 
 
-def broken():
-    yield b"half"
+def broken(piece):
+    yield piece
     raise ValueError("secret")
 
 
@@ -36,6 +36,10 @@ def application(environ, start_response):
     path, fields = environ["PATH_INFO"], [("Content-Type", "text/plain")]
     if path == "/raises":
         raise ValueError("secret")
+    if path == "/splits":
+        fields.append(("X-A", "b\\r\\nX-B: secret"))
+    if path == "/starts nothing":
+        return [b"a"]
     write = start_response("200 OK", fields)
     if path == "/written":
         write(b"a")
@@ -47,7 +51,9 @@ def application(environ, start_response):
         return [b"%d" % len(closed)]
     if path == "/file":
         return environ["wsgi.file_wrapper"](open(__file__, "rb"))
-    return Pieces(broken() if path == "/breaks" else [b"Hel", b"", b"lo"], closed)
+    if path == "/begins":
+        return broken(b"")
+    return Pieces(broken(b"half") if path == "/breaks" else [b"Hel", b"", b"lo"], closed)
 '''
 
 
@@ -86,9 +92,13 @@ def test_what_breaks_off_is_not_made_whole(server: Server) -> None:
     assert "secret" not in server.log
 
 
-def test_what_raises_is_a_failure(server: Server) -> None:
-    """500 without a word of the exception; the next one is answered."""
-    answer = ask(server.port, Request("GET", "/raises"))
+@pytest.mark.parametrize("path", ["/raises", "/begins", "/splits", "/starts%20nothing"])
+def test_what_raises_is_a_failure(server: Server, path: str) -> None:
+    """500 without a word of the exception, as long as nothing was sent; the next one is answered."""
+    with Connection(server.port) as client:
+        answer = client.ask(Request("GET", path))
     assert (answer.status, answer.body) == (500, b"")
-    assert ask(server.port, Request("GET", "/")).body == b"Hello"
+    assert server.events("no request")[-1]["level"] == "ERROR"
+    with Connection(server.port) as client:
+        assert client.ask(Request("GET", "/")).body == b"Hello"
     assert "secret" not in server.log

@@ -55,7 +55,7 @@ DATE = re.compile(rb"\r\nDate: [^\r]+\r\n")
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Two sockets that keep apart what is sent at once."""
-    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     other.setblocking(False)
     with one, other:
         yield one, other
@@ -108,6 +108,41 @@ def test_no_name_makes_another_field(ends: tuple[socket.socket, socket.socket], 
     """Nor is one sent that is none."""
     with pytest.raises(InvalidResponseHeaderName):
         Answer(Asked(), ends[0], Config()).start_response("200 OK", [*JSON, (name, "a")])
+
+
+def test_nothing_is_sent_before_there_is_a_piece(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Until then an answer can be replaced (PEP 3333), and afterwards no more."""
+    answer, failure = Answer(Asked(), ends[0], Config()), ValueError("late")
+    answer.start_response("200 OK", [*JSON, ("X-A", "b")])
+    answer.write(b"")
+    assert not [*packets(ends[1])]
+    answer.start_response("500 Oops", JSON, (ValueError, failure, None))
+    answer.write(b"{}")
+    (packet,) = packets(ends[1])
+    assert packet.startswith(b"HTTP/1.1 500 Oops\r\n")
+    assert b"X-A" not in packet
+    with pytest.raises(ValueError, match="late"):
+        answer.start_response("500 Oops", JSON, (ValueError, failure, None))
+
+
+def test_what_is_added_later_is_not_sent(ends: tuple[socket.socket, socket.socket]) -> None:
+    """The list of fields stays the application's: it is judged, and copied, when it is given."""
+    answer, fields = Answer(Asked(), ends[0], Config()), [*JSON]
+    answer.start_response("200 OK", fields)
+    fields.append(("X-A", "b\r\nX-B: c"))
+    answer.write(b"{}")
+    assert b"X-A" not in b"".join(packets(ends[1]))
+
+
+def test_who_does_not_take_it_has_gone() -> None:
+    """As gunicorn takes it of clients that have hung up."""
+    one, other = socket.socketpair()
+    with one, other:
+        one.settimeout(0.01)
+        answer = Answer(Asked(), one, Config())
+        answer.start_response("200 OK", [])
+        with pytest.raises(BrokenPipeError):
+            answer.write(bytes(10_000_000))
 
 
 def test_fields_are_texts(ends: tuple[socket.socket, socket.socket]) -> None:

@@ -1,6 +1,5 @@
 """Requests that are given to the application plainly are what gunicorn would have made of them."""
 
-import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,6 @@ from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +35,8 @@ PLAIN = {
 }
 ODD = {
     "nothing": b"",
+    "an empty line before it": b"\r\n" + SEND + b"\r\n",
+    "an empty line before a long one": b"\r\nGET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     "a half": b"GET / HTTP/1.1\r\nHost",
     "chunks": SEND + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "another coding": SEND + b"Transfer-Encoding: gzip\r\n\r\n",
@@ -172,10 +172,17 @@ def test_a_proxy_is_believed_where_gunicorn_does(sock: socket.socket) -> None:
 def test_settings_that_change_what_is_read_leave_all_to_gunicorn(
     sock: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Unix socket, PROXY protocol, a prefix of all paths."""
+    """A Unix socket, PROXY protocol, HTTP/2, another parser or limit, a prefix of all paths."""
     data = PLAIN["no body"]
     assert plainly(config(), At(sock, "", "/run/service.sock"), data) is None
-    assert plainly(config(proxy_protocol="v1"), local(sock), data) is None
+    for changes in (
+        {"proxy_protocol": "v1"},
+        {"http2_cleartext": "upgrade"},
+        {"http_parser": "python"},
+        {"limit_request_line": 0},
+        {"limit_request_line": 16000},
+    ):
+        assert plainly(config(**changes), local(sock), data) is None
     monkeypatch.setenv("SCRIPT_NAME", "/x")
     assert plainly(config(), local(sock), data) is None
 
@@ -229,12 +236,3 @@ def test_a_reader_refuses_what_gunicorn_refuses(sock: socket.socket) -> None:
     reader = Reader(config(), local(sock), arrival)
     assert next(reader).method == "POST"
     assert not reader.finish_body()
-
-
-def test_a_connection_has_no_more_than_is_known_of_it() -> None:
-    """Gunicorn's connection has what is asked of it here."""
-    one, other = socket.socketpair()
-    with one, other:
-        conn = TConn(config(), one, ("127.0.0.1", 1), ("127.0.0.1", 2))
-        assert Peer(config(), conn).plain(PLAIN["no body"]) is not None
-        assert re.fullmatch(r"[0-9]+", by_gunicorn(config(), conn, PLAIN["no body"])[0]["REMOTE_PORT"])
