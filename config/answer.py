@@ -1,6 +1,5 @@
 """Gunicorn's answer in one packet: the head waits for the first piece of the body, and clients wake up once."""
 
-import errno
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
@@ -12,8 +11,12 @@ from gunicorn.util import is_hoppish  # type: ignore[import-untyped]
 _SPACES = " \t"
 
 
+class GoneError(Exception):
+    """Whoever should have an answer has gone."""
+
+
 class Answer(Response):  # type: ignore[misc] # gunicorn has no types
-    """What the application answers; raises BrokenPipeError when the client does not take it in time."""
+    """What the application answers; raises GoneError when its client does not take it, or not in time."""
 
     headers_sent: bool
     # Made, and not sent yet.
@@ -50,6 +53,11 @@ class Answer(Response):  # type: ignore[misc] # gunicorn has no types
         self.send_headers()
         self._send(b"0\r\n\r\n" if self.chunked else b"")
 
+    def may_be_followed(self) -> bool:
+        """Whether the connection is kept; the bytes of a body that is too short would be the next answer's."""
+        is_whole = self._omits_body or self.response_length in {None, self.sent}
+        return is_whole and not self.should_close()
+
     def _emit_body(self, data: bytes) -> None:
         if data:
             self._send(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
@@ -61,8 +69,8 @@ class Answer(Response):  # type: ignore[misc] # gunicorn has no types
         self.headers_sent = True
         try:
             self.sock.sendall(data)
-        except TimeoutError as error:
-            raise BrokenPipeError(errno.EPIPE, "not taken in time") from error
+        except OSError as error:
+            raise GoneError from error
 
 
 @lru_cache(256)

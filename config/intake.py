@@ -18,6 +18,7 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
 )
 
 from config.arrivals import Arrival, Farewell, Pause
+from config.plain import Peer
 from config.poller import Poller
 from config.pool import Pool
 from config.reader import Reader
@@ -65,9 +66,9 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if conn.parser:
             rest = conn.parser.rest()
         else:
-            rest, conn.peer, conn.data_ready = b"", None, True
+            rest, conn.peer, conn.data_ready = b"", Peer(self.cfg, conn), True
         conn.arrival = Arrival(self.largest_body)
-        conn.parser = Reader(self.cfg, conn, conn.arrival)
+        conn.parser = Reader(conn.peer, conn.arrival)
         if (rest and self._adds(conn, rest)) or self._reads(conn):
             self._go_on(conn)
         else:

@@ -7,6 +7,7 @@ same of a request.
 
 import os
 import re
+from functools import cached_property
 from io import BytesIO
 from typing import Any
 
@@ -49,28 +50,25 @@ class Peer(HeaderPolicy):  # type: ignore[misc] # gunicorn has no types
     """Who is at the other end of a connection, and what is the same for all requests that come from there."""
 
     def __init__(self, cfg: Config, conn: TConn) -> None:
+        # Not the connection itself, which has this one: nobody but the collector would free the two.
         self.cfg, self.peer_addr = cfg, conn.client
+        self._sock, self._server = conn.sock, conn.server
         self._limits = {
             "limit_request_line": cfg.limit_request_line,
             "limit_request_fields": cfg.limit_request_fields,
             "limit_request_field_size": cfg.limit_request_field_size,
         }
-        schemes, _ = self._peer_trusted_for_forwarded()
-        self._schemes = {_key(name.encode()): value for name, value in schemes.items()}
-        self._common = {**base_environ(cfg), **_addresses(conn), "gunicorn.socket": conn.sock, "SCRIPT_NAME": ""}
-        self._common |= {"wsgi.multithread": True, "wsgi.url_scheme": "http", "SERVER_PROTOCOL": "HTTP/1.1"}
-        self._is_odd = _reads_otherwise(cfg) or "SERVER_NAME" not in self._common
 
     def plain(self, data: bytes) -> Plain | None:
         """The request that these bytes are; None where it is for gunicorn to say what they are."""
         # An empty line before a request has rules of its own.
-        if self._is_odd or not data or data.startswith(b"\r\n"):
+        if self._common is None or not data or data.startswith(b"\r\n"):
             return None
         try:
             head = parse_request(data, **self._limits)
         except (ParseError, IncompleteError):
             return None
-        target, environ = _TARGET.fullmatch(head["path"]), self._fields(head["headers"])
+        target, environ = _TARGET.fullmatch(head["path"]), self._fields(self._common.copy(), head["headers"])
         if target is None or environ is None or head["method"] not in _METHODS or head["minor_version"] != 1:
             return None
         body = data[head["consumed"] :]
@@ -85,9 +83,34 @@ class Peer(HeaderPolicy):  # type: ignore[misc] # gunicorn has no types
         environ["wsgi.input"] = BytesIO(body)
         return Plain(environ, closes=closes)
 
-    def _fields(self, fields: list[tuple[bytes, bytes]]) -> Environ | None:
+    @cached_property
+    def _common(self) -> Environ | None:
+        """What all environments have; None where only gunicorn can make them."""
+        if _reads_otherwise(self.cfg) or not (
+            isinstance(self.peer_addr, tuple) and isinstance(self._server, tuple)
+        ):
+            return None
+        return {
+            **base_environ(self.cfg),
+            "gunicorn.socket": self._sock,
+            "wsgi.multithread": True,
+            "wsgi.url_scheme": "http",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": self.peer_addr[0],
+            "REMOTE_PORT": str(self.peer_addr[1]),
+            "SERVER_NAME": self._server[0],
+            "SERVER_PORT": str(self._server[1]),
+            "SCRIPT_NAME": "",
+        }
+
+    @cached_property
+    def _schemes(self) -> dict[str, str]:
+        """What a proxy that is believed says of TLS, by the key of the field."""
+        believed, _ = self._peer_trusted_for_forwarded()
+        return {_key(name.encode()): value for name, value in believed.items()}
+
+    def _fields(self, environ: Environ, fields: list[tuple[bytes, bytes]]) -> Environ | None:
         """The environment with these; None if one of them takes more than to be passed on."""
-        environ = self._common.copy()
         for name, value in fields:
             key = _key(name)
             # Gunicorn joins some fields that come twice, refuses others, and most names with `_`.
@@ -112,16 +135,3 @@ def _key(name: bytes) -> str:
     """What a field is called in an environment (RFC 3875, 4.1.18)."""
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in _CONTENT else f"HTTP_{key}"
-
-
-def _addresses(conn: TConn) -> Environ:
-    """Both ends; none of a Unix socket, where each request names the server (Host)."""
-    if not (isinstance(conn.client, tuple) and isinstance(conn.server, tuple)):
-        return {}
-    (client, client_port), (server, server_port) = conn.client[:2], conn.server[:2]
-    return {
-        "REMOTE_ADDR": client,
-        "REMOTE_PORT": str(client_port),
-        "SERVER_NAME": server,
-        "SERVER_PORT": str(server_port),
-    }

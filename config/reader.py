@@ -4,28 +4,24 @@ import contextlib
 from functools import cached_property
 from typing import Any
 
-from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from config.arrivals import Arrival
 from config.plain import Peer
 
 
 class Reader:
-    """Reads a request plainly if it can, and else as gunicorn does; `conn.peer` is made with the first one."""
+    """Reads a request plainly if it can, and else as gunicorn does."""
 
-    def __init__(self, cfg: Config, conn: TConn, arrival: Arrival) -> None:
-        self._cfg, self._conn, self._arrival = cfg, conn, arrival
+    def __init__(self, peer: Peer, arrival: Arrival) -> None:
+        self._peer, self._arrival = peer, arrival
         self._is_plain = False
 
     def __next__(self) -> Any:  # noqa: ANN401 - gunicorn's request, or what is like it
         """Return the request; what is raised is gunicorn's."""
         data = self._arrival.whole()
-        if self._conn.peer is None:
-            self._conn.peer = Peer(self._cfg, self._conn)
-        plain = self._conn.peer.plain(data)
+        plain = self._peer.plain(data)
         if plain is None:
             return next(self._parser)
         self._is_plain = True
@@ -48,4 +44,4 @@ class Reader:
 
     @cached_property
     def _parser(self) -> Any:  # noqa: ANN401 - gunicorn has no types
-        return get_parser(self._cfg, self._arrival, self._conn.client)
+        return get_parser(self._peer.cfg, self._arrival, self._peer.peer_addr)

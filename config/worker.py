@@ -26,7 +26,7 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
-from config.answer import Answer
+from config.answer import Answer, GoneError
 from config.intake import IntakeWorker
 from config.plain import Environ, Plain
 
@@ -129,13 +129,15 @@ class DeadlineWorker(IntakeWorker):
         answer, environ = self._opened(req, conn)
         try:
             self._answer(environ, answer)
-        except Exception as error:
-            # Of clients that have gone gunicorn takes care. Nothing may follow an answer that was begun.
-            if isinstance(error, OSError) or not answer.headers_sent:
+        except GoneError:
+            return False
+        except Exception:
+            # Another answer may not follow the beginning of this one.
+            if not answer.headers_sent:
                 raise
             self.log.exception("answer broken off")
             return False
-        return not answer.should_close()
+        return answer.may_be_followed()
 
     def handle_error(
         self,

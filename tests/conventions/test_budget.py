@@ -1,29 +1,22 @@
 """What a send may cost, in things that can be counted: a slower one is seen here without a stopwatch."""
 
-import os
-import socket
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from types import FrameType
 from typing import Any
 
 import pytest
-from gunicorn.config import Config  # type: ignore[import-untyped]
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from app import create_app
 from app.errors import Outcome
 from app.stores import Claim, Decision
 from app.stores.memory import MemoryStore
-from config.poller import Poller
 from config.settings import load
-from config.worker import DeadlineWorker
 from tests.conftest import ENVIRON, Caller
 from tests.people import bearer
+from tests.unit.workers import Served, served
 from tests.wire import Wire
 
 # Functions written in Python that one send calls, from the WSGI call to the last byte of the answer, all libraries
@@ -105,33 +98,19 @@ def test_calls_of_functions(bench: Bench) -> None:
 
 def test_calls_around_the_application() -> None:
     """A plain request on a connection that has had one; gunicorn's own objects would take it 140."""
-
-    def application(_: object, start_response: Callable[..., object]) -> list[bytes]:
-        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", "2")])
-        return [b"{}"]
-
-    cfg = Config()
-    worker = DeadlineWorker(0, os.getpid(), [], None, 30, cfg, Logger(cfg))
-    worker.wsgi, worker.tpool, worker.poller = application, Here(worker._serve), Poller(worker._on_readable)
-    client, served = socket.socketpair()
-    with client, served, closing(worker.poller), worker.tmp._tmp:
-        worker.enqueue_req(TConn(cfg, served, ("127.0.0.1", 1), ("127.0.0.1", 2)))
-        counted = [calls_within(partial(exchange, client, worker.poller)) for _ in range(2)][1]
+    with served() as worker:
+        worker.accept()
+        counted = [calls_within(partial(exchange, worker)) for _ in range(2)][1]
     assert counted.total() <= MOST_CALLS_AROUND, counted.most_common(15)
 
 
-class Here:
-    """Threads that are this one."""
-
-    def __init__(self, do: Callable[[TConn], object]) -> None:
-        self.submit = do
-
-
-def exchange(client: socket.socket, poller: Poller) -> None:
+def exchange(worker: Served) -> None:
     """Have a request answered."""
-    client.sendall(b"POST /v1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer b\r\nContent-Length: 2\r\n\r\n{}")
-    poller.dispatch(60)
-    assert client.recv(4096).endswith(b"\r\n\r\n{}")
+    worker.client.sendall(
+        b"POST /v1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer b\r\nContent-Length: 2\r\n\r\n{}"
+    )
+    worker.serve()
+    assert worker.client.recv(4096).endswith(b"\r\n\r\n{}")
 
 
 def calls_of(bench: Bench) -> Counter[str]:

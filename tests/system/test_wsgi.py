@@ -11,6 +11,9 @@ from tests.system.servers import OURS, Kind, Server
 pytestmark = pytest.mark.system
 
 APPLICATION = '''
+import ssl
+
+
 class Pieces:
     """Says when it is closed."""
 
@@ -27,9 +30,9 @@ class Pieces:
 closed = []
 
 
-def broken(piece):
+def broken(piece, error=ValueError):
     yield piece
-    raise ValueError("secret")
+    raise error("secret")
 
 
 def application(environ, start_response):
@@ -53,7 +56,11 @@ def application(environ, start_response):
         return environ["wsgi.file_wrapper"](open(__file__, "rb"))
     if path == "/begins":
         return broken(b"")
-    return Pieces(broken(b"half") if path == "/breaks" else [b"Hel", b"", b"lo"], closed)
+    if path == "/breaks":
+        return Pieces(broken(b"half"), closed)
+    if path == "/breaks-upstream":
+        return Pieces(broken(b"half", ssl.SSLError), closed)
+    return Pieces([b"Hel", b"", b"lo"], closed)
 '''
 
 
@@ -82,10 +89,11 @@ def test_what_it_yields_is_sent(server: Server, connection: str) -> None:
         assert body("POST", "/body", [b"{", b"}"]) == b"{}"
 
 
-def test_what_breaks_off_is_not_made_whole(server: Server) -> None:
+@pytest.mark.parametrize("path", ["/breaks", "/breaks-upstream"])
+def test_what_breaks_off_is_not_made_whole(server: Server, path: str) -> None:
     """Once an answer has begun nothing else may follow: its end is missing, and the connection ends."""
     with Connection(server.port) as client:
-        client.socket.sendall(Request("GET", "/breaks").to_bytes())
+        client.socket.sendall(Request("GET", path).to_bytes())
         received = b"".join(iter(lambda: client.socket.recv(4096), b""))
     assert received.count(b"HTTP/1.1") == 1
     assert received.endswith(b"\r\n\r\n4\r\nhalf\r\n")

@@ -11,7 +11,7 @@ from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.http.errors import InvalidResponseHeader, InvalidResponseHeaderName  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import Response  # type: ignore[import-untyped]
 
-from config.answer import Answer
+from config.answer import Answer, GoneError
 
 Fields = list[tuple[str, str]]
 
@@ -141,8 +141,21 @@ def test_who_does_not_take_it_has_gone() -> None:
         one.settimeout(0.01)
         answer = Answer(Asked(), one, Config())
         answer.start_response("200 OK", [])
-        with pytest.raises(BrokenPipeError):
+        with pytest.raises(GoneError):
             answer.write(bytes(10_000_000))
+
+
+@pytest.mark.parametrize(("pieces", "may"), [([b"{"], False), ([b"{}"], True), ([b"{", b"}}"], True), ([], False)])
+def test_nothing_follows_a_body_that_is_too_short(
+    ends: tuple[socket.socket, socket.socket], pieces: list[bytes], *, may: bool
+) -> None:
+    """The client would take the next answer for its end."""
+    answer = Answer(Asked(), ends[0], Config())
+    answer.start_response("200 OK", JSON)
+    for piece in pieces:
+        answer.write(piece)
+    answer.close()
+    assert answer.may_be_followed() is may
 
 
 def test_fields_are_texts(ends: tuple[socket.socket, socket.socket]) -> None:

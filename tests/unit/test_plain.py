@@ -99,7 +99,6 @@ class At:
 
     def __init__(self, sock: socket.socket, client: object, server: object) -> None:
         self.sock, self.client, self.server = sock, client, server
-        self.peer: Peer | None = None
 
 
 @pytest.fixture(scope="module")
@@ -215,14 +214,13 @@ def test_changed_bytes_make_no_other_request(sock: socket.socket, request_: byte
 )
 def test_a_reader_leaves_what_follows(sock: socket.socket, data: bytes) -> None:
     """What is behind the request is the next one's, whichever way it is read."""
-    arrival, conn = Arrival(65536), local(sock)
+    arrival = Arrival(65536)
     assert arrival.add(data + b"GET /next")
-    reader = Reader(config(), conn, arrival)
+    reader = Reader(Peer(config(), local(sock)), arrival)
 
     assert next(reader).method in {"GET", "POST"}
     assert reader.finish_body()
     assert reader.rest() == b"GET /next"
-    assert conn.peer is not None
 
 
 def test_a_reader_refuses_what_gunicorn_refuses(sock: socket.socket) -> None:
@@ -230,9 +228,9 @@ def test_a_reader_refuses_what_gunicorn_refuses(sock: socket.socket) -> None:
     arrival = Arrival(65536)
     assert arrival.add(ODD["two lengths"])
     with pytest.raises(ParseException):
-        next(Reader(config(), local(sock), arrival))
+        next(Reader(Peer(config(), local(sock)), arrival))
     arrival = Arrival(65536)
     assert arrival.add(SEND + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
-    reader = Reader(config(), local(sock), arrival)
+    reader = Reader(Peer(config(), local(sock)), arrival)
     assert next(reader).method == "POST"
     assert not reader.finish_body()

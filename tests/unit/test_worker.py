@@ -1,8 +1,12 @@
 """What the worker takes for granted of gunicorn; a release that changes it needs a look at config/."""
 
+import gc
 import inspect
 import itertools
 import re
+import socket
+from threading import Event
+from weakref import finalize
 
 import pytest
 from gunicorn.config import Config  # type: ignore[import-untyped]
@@ -14,6 +18,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-
 
 from config.intake import IntakeWorker
 from config.worker import DeadlineWorker
+from tests.unit.workers import served
 
 OVERRIDDEN = {
     "get_thread_pool": "(self)",
@@ -112,3 +117,24 @@ def test_what_is_asked_of_a_parser() -> None:
     parameters = list(inspect.signature(create).parameters)
     assert parameters[:6] == ["req", "sock", "client", "server", "cfg", "response_class"]
     assert set(re.findall(r"self\.(\w+)\(", inspect.getsource(Response.write))) == {"send_headers", "_emit_body"}
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\nA: b", b"GET / HTTP/1.1\r\n\r\n", b"GET /%20 HTTP/1.1\r\n\r\n"]
+)
+def test_a_connection_that_ends_is_freed_at_once(sent: bytes) -> None:
+    """With all that came on it, without the collector: it counts objects, and not what they hold."""
+    with served() as worker:
+        freed = Event()
+        finalize(worker.accept(), freed.set)
+        gc.disable()
+        try:
+            for data in (sent, b""):
+                worker.client.sendall(data)
+                if not data:
+                    worker.client.shutdown(socket.SHUT_WR)
+                worker.serve()
+            assert worker.worker.nr_conns == 0
+            assert freed.is_set()
+        finally:
+            gc.enable()
