@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
 from app.chat.conversations import SentMessage
+from app.routes.conversations import NewMessage
 from app.schemas import Answer, text
 from tests.wire import sent_message
 
@@ -28,6 +31,13 @@ def test_an_answer_is_what_marshmallow_finds(odd: dict[str, Any], missing: str) 
     schema = SentMessage()
     for document in (WHOLE | odd, {name: value for name, value in WHOLE.items() if name != missing}, odd):
         assert told(schema.load, document) == told(lambda it: Schema.load(schema, it), document)
+
+
+@given(st.dictionaries(st.sampled_from(["message_body", "other"]), VALUES | st.sampled_from([" ", "\u2003", ""])))
+def test_a_body_is_what_marshmallow_finds(document: dict[str, Any]) -> None:
+    """The same for what a route takes, whose values have validators."""
+    schema = NewMessage()
+    assert told(schema.load, document) == told(lambda it: Schema.load(schema, it), document)
 
 
 @pytest.mark.parametrize("document", [None, [], [WHOLE], "text", 7])
@@ -76,9 +86,10 @@ class _Optional(Answer):
         (_CheckedByMethod, {"a": "long"}),
         (_CheckedByParent, {"a": "long", "b": "c"}),
         (_Optional, {"a": None, "b": "c"}),
+        (partial(SentMessage, many=True), WHOLE),
     ],
 )
-def test_rules_of_a_schema_are_kept(schema: type[Answer], document: dict[str, Any]) -> None:
+def test_rules_of_a_schema_are_kept(schema: Callable[[], Answer], document: dict[str, Any]) -> None:
     """Whatever asks for more than plain values is asked of marshmallow."""
     with pytest.raises(ValidationError):
         schema().load(document)
@@ -96,3 +107,5 @@ def test_what_a_schema_does_is_done() -> None:
     """As it says."""
     assert _Changed().load({"A": "b"}) == {"a": "B"}
     assert _Optional().load({"b": "c", "d": "e"}) == {"b": "c"}
+    assert SentMessage(partial=True).load({}) == {}
+    assert "body" not in SentMessage(dump_only=["body"]).load(WHOLE)
