@@ -2,12 +2,15 @@
 
 from email.utils import formatdate
 from functools import lru_cache
+from socket import MSG_DONTWAIT
 from time import time
 
 from gunicorn.http.message import TOKEN_RE  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import HEADER_VALUE_RE, Response  # type: ignore[import-untyped]
 from gunicorn.util import is_hoppish  # type: ignore[import-untyped]
 
+# For each piece. Most answers fit into the buffer of the socket; who leaves it full for so long does not read.
+ANSWER_SECONDS = 5.0
 _SPACES = " \t"
 
 
@@ -19,18 +22,22 @@ class Answer(Response):  # type: ignore[misc] # gunicorn has no types
     """What the application answers; raises GoneError when its client does not take it, or not in time."""
 
     headers_sent: bool
+    # Bytes of it that were sent.
+    size = 0
     # Made, and not sent yet.
     _head = b""
 
     def process_headers(self, headers: list[tuple[str, str]]) -> None:
         """Take the fields as they are if there is nothing to say against any of them."""
-        self.headers, self._head = [], b""
+        self.headers, self.response_length, self._head = [], None, b""
+        fields = dict(headers)
         values = "".join([value for _, value in headers])
-        if HEADER_VALUE_RE.fullmatch(values) is None or not all(_is_plain(name) for name, _ in headers):
+        if HEADER_VALUE_RE.fullmatch(values) is None or not all(map(_is_plain, fields)):
             super().process_headers(headers)
             return
         self.headers += headers
-        self.response_length = next((int(value) for name, value in headers if name == "Content-Length"), None)
+        if "Content-Length" in fields:
+            self.response_length = int(fields["Content-Length"])
 
     def send_headers(self) -> None:
         """Make the head; it goes out with the first piece of the body that is not empty, or at the end."""
@@ -67,10 +74,21 @@ class Answer(Response):  # type: ignore[misc] # gunicorn has no types
         if not data:
             return
         self.headers_sent = True
+        self.size += len(data)
         try:
-            self.sock.sendall(data)
+            self._send_in_time(data)
         except OSError as error:
             raise GoneError from error
+
+    def _send_in_time(self, data: bytes) -> None:
+        try:
+            # Without a look whether it will go: nearly every answer fits into the socket's buffer.
+            sent = self.sock.send(data, MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self.sock.settimeout(ANSWER_SECONDS)
+            self.sock.sendall(data[sent:])
 
 
 @lru_cache(256)

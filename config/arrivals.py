@@ -14,8 +14,7 @@ LARGEST_HEAD = 65536
 # The smallest chunk has one byte of content and five around it.
 _BYTES_A_CHUNKED_BYTE = 6
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
-_CODING = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n")
 _EXPECTATION = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
 _CHUNK = re.compile(rb"([0-9a-f]{1,16})(?![0-9a-f])[^\r\n]{0,256}\r\n", re.IGNORECASE)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -81,8 +80,10 @@ class Arrival:
             self._at = max(0, len(self._data) - 3)
             return self.is_cut
         self.has_head, self.deadline = True, monotonic() + BODY_SECONDS
-        length = _LENGTH.search(self._data, 0, end + 2)
-        self._is_chunked = _CODING.search(self._data, 0, end) is not None
+        # In small letters: to search for names in any case takes far longer.
+        head = bytes(self._data[: end + 2]).lower()
+        length = _LENGTH.search(head)
+        self._is_chunked = b"\r\ntransfer-encoding:" in head
         self._at = end + 4 + (int(length[1]) if length and not self._is_chunked else 0)
         self.is_cut = self._at > end + 4 + self._largest_body
         if self.is_cut or self._has_body():

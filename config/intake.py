@@ -66,7 +66,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if conn.parser:
             rest = conn.parser.rest()
         else:
-            rest, conn.peer, conn.data_ready = b"", Peer(self.cfg, conn), True
+            rest, conn.peer, conn.data_ready, conn.untaken = b"", Peer(self.cfg, conn), True, 0
         conn.arrival = Arrival(self.largest_body)
         conn.parser = Reader(conn.peer, conn.arrival)
         if (rest and self._adds(conn, rest)) or self._reads(conn):

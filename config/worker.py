@@ -30,9 +30,6 @@ from config.answer import Answer, GoneError
 from config.intake import IntakeWorker
 from config.plain import Environ, Plain
 
-# Most answers fit into the socket's buffer; a client that leaves it full for so long does not read.
-ANSWER_SECONDS = 5.0
-
 # Beyond this a small answer may no longer fit beside what a client has not taken yet: whoever sends requests and
 # reads no answers would hold a thread for ANSWER_SECONDS with each.
 UNREAD_BYTES = 16384
@@ -115,7 +112,7 @@ class DeadlineWorker(IntakeWorker):
 
     def handle(self, conn: TConn) -> bool:
         """Answer a request, in a thread, unless earlier answers are not taken; whether another one may follow."""
-        if _unread(conn.sock) > UNREAD_BYTES:
+        if not self._takes_answers(conn):
             return False
         return super().handle(conn) and not conn.arrival.is_cut
 
@@ -124,8 +121,6 @@ class DeadlineWorker(IntakeWorker):
         self._count_request()
         if conn.arrival.is_cut or not self._keeps_connections():
             req.force_close()
-        # A total for each piece of the answer (socket.sendall).
-        conn.sock.settimeout(ANSWER_SECONDS)
         answer, environ = self._opened(req, conn)
         try:
             self._answer(environ, answer)
@@ -137,6 +132,7 @@ class DeadlineWorker(IntakeWorker):
                 raise
             self.log.exception("answer broken off")
             return False
+        conn.untaken += answer.size
         return answer.may_be_followed()
 
     def handle_error(
@@ -154,6 +150,13 @@ class DeadlineWorker(IntakeWorker):
         client.setblocking(False)
         with contextlib.suppress(OSError):
             client.send(_REFUSAL % (status.value, status.phrase.encode()))
+
+    @staticmethod
+    def _takes_answers(conn: TConn) -> bool:
+        """Whether the client has read enough of them; the system is asked only where it could be too little."""
+        if conn.untaken > UNREAD_BYTES:
+            conn.untaken = _unread(conn.sock)
+        return bool(conn.untaken <= UNREAD_BYTES)
 
     def _has_waiting(self, listener: socket.socket) -> bool:
         """Whether a connection waits that this worker has room for."""

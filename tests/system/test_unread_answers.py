@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from config.worker import ANSWER_SECONDS
+from config.answer import ANSWER_SECONDS
 from tests.system.clients import Connection, Request, sending
 from tests.system.conftest import Serve
 
