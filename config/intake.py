@@ -8,7 +8,7 @@ threads read what came. This is what a buffering proxy does; TLS and HTTP/2 stay
 import contextlib
 import os
 import socket
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
@@ -25,6 +25,8 @@ from config.reader import Reader
 
 # How late what is late may be noticed while others are served.
 LOOK_SECONDS = 0.25
+# Far longer than to accept a connection takes, and far shorter than to answer a request.
+COURTESY_SECONDS = 0.0002
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -60,6 +62,15 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Give everybody that is readable what is theirs; a worker that stops looks often at what is late."""
         self.poller.dispatch(timeout if self.alive else min(timeout, LOOK_SECONDS))
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection in, a moment later where another worker may have fewer of them: it should be faster.
+
+        All workers wake up for it, and the first one would take whatever a client opens at once.
+        """
+        if self.nr_conns and self.cfg.workers > 1:
+            sleep(COURTESY_SECONDS)
+        super().accept(listener)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Take a request in. Gunicorn calls it where it would give a thread to the connection."""

@@ -28,6 +28,7 @@ OVERRIDDEN = {
     "handle_exit": "(self, sig, frame)",
     "is_parent_alive": "(self)",
     "set_accept_enabled": "(self, enabled)",
+    "accept": "(self, listener)",
     "enqueue_req": "(self, conn)",
     "handle": "(self, conn)",
     "handle_request": "(self, req, conn)",
