@@ -27,13 +27,14 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 def log(write: Write, request: Request, route: str | None, known: RequestState, response: Response) -> None:
     """Write the line of one answer: a warning where the fault is not the caller's."""
-    level, name = (logging.INFO, "INFO") if response.status_code < _SERVER_ERROR else (logging.WARNING, "WARNING")
+    status = response.status_code
+    level, name = (logging.INFO, "INFO") if status < _SERVER_ERROR else (logging.WARNING, "WARNING")
     if logger.isEnabledFor(level):
-        write(_line(name, request, route, known, response))
+        write(_line(name, request, route, known, status, _length(response)))
 
 
 def _line(
-    level: str, request: Request, route: str | None, known: RequestState, response: Response
+    level: str, request: Request, route: str | None, known: RequestState, status: int, length: int | None
 ) -> dict[str, Any]:
     correlation, error, user = known.correlation, known.error, known.user
     _, trace_id, span_id, _ = correlation.traceparent.split("-")
@@ -49,25 +50,30 @@ def _line(
         "span_id": span_id,
         "method": request.method,
         "route": route,
-        "status": response.status_code,
+        "status": status,
         "code": error.code if error else None,
         "send_outcome": known.outcome,
         "reason": reason_of(known),
         # A hash is enough to follow one user through the log, and does not say who it is.
         "user": user.digest if user else None,
         "client": _client(request),
-        "cpu_ms": round((time.thread_time() - known.started_cpu) * 1000, 2),
+        "cpu_ms": _milliseconds(time.thread_time() - known.started_cpu),
         "bytes_in": int(announced) if announced.isdecimal() and len(announced) <= _MOST_DIGITS else 0,
-        "bytes_out": _length(response),
+        "bytes_out": length,
         "worker": os.getpid(),
     }
     for stage, seconds in known.stages.items():
-        line[_in_ms(stage)] = round(seconds * 1000, 2)
+        line[_in_ms(stage)] = _milliseconds(seconds)
     _add_findings(line, known)
     for noun, value in known.ids.items():
         # Whatever a route calls its ids, they take the place of nothing.
         line.setdefault(noun, value)
     return line
+
+
+def _milliseconds(seconds: float) -> float:
+    """To two places; `round` would go by way of a text, seven times a line."""
+    return int(seconds * 100_000 + 0.5) / 100
 
 
 @cache

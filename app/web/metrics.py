@@ -68,6 +68,9 @@ _SENDS = {
     *((error.outcome, error.code) for error in every_error()),
 }
 
+# Method, route, status, code, outcome, reason, decision (admitted, shared), and what look-up and key ended as.
+_Facts = tuple[str, str, int, str, str | None, str, tuple[bool, bool] | None, str | None, str | None]
+
 
 class Metrics:
     """The metrics of one application; two in a process share none."""
@@ -90,8 +93,8 @@ class Metrics:
         }
         # Around all that an answer adds.
         self._lock = Lock()
-        self._adders: dict[tuple[Any, ...], Add] = {}
-        self._observers: dict[tuple[str, str], Add] = {}
+        self._adders: dict[_Facts, list[Add]] = {}
+        self._observers: dict[tuple[str, ...], list[Add]] = {}
 
     def begin(self, operations: Iterable[Operation]) -> None:
         """Count this process among the workers, and begin at zero whatever may come.
@@ -115,41 +118,52 @@ class Metrics:
 
     def count(self, method: str, route: str | None, known: RequestState, response: Response) -> None:
         """Count one answer and all that led to it."""
-        template, method = route or NONE, method if method in _METHODS else "other"
+        template, decision = route or NONE, known.decision
+        facts = (
+            method if method in _METHODS else "other",
+            template,
+            response.status_code,
+            known.error.code if known.error else NONE,
+            known.outcome,
+            reason_of(known) or NONE,
+            None if decision is None else (decision.admitted, decision.shared),
+            _end_of_lookup(known),
+            _end_of_key(known),
+        )
         with self._lock:
-            self._add(
-                self._requests,
-                method,
-                template,
-                str(response.status_code),
-                known.error.code if known.error else NONE,
-            )
-            if known.outcome:
-                self._add(self._sends, known.outcome, reason_of(known) or NONE)
-            if decision := known.decision:
-                store = "shared" if decision.shared else "local"
-                self._add(self._limits, "admitted" if decision.admitted else "refused", store)
-            if end := _end_of_lookup(known):
-                self._add(self._accounts, end)
-            if end := _end_of_key(known):
-                self._add(self._keys, end)
-            for stage, seconds in known.stages.items():
-                (self._observers.get((template, stage)) or self._observer(template, stage))(seconds)
+            for add in self._adders.get(facts) or self._adders_of(facts):
+                add(1)
+            stages = (template, *known.stages)
+            observers = self._observers.get(stages) or self._observers_of(*stages)
+            for observe, seconds in zip(observers, known.stages.values(), strict=True):
+                observe(seconds)
 
     def set(self, name: str, value: float, *labels: str) -> None:
         """Tell how something stands in this process now."""
         gauge = self._gauges[name]
         (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def _add(self, counter: Counter, *labels: str) -> None:
-        """Add one to this series, found again at a fraction of what `labels` takes."""
-        add = self._adders.get((counter, *labels))
-        if add is None:
-            add = self._adders[(counter, *labels)] = adder(counter.labels(*labels))
-        add(1)
+    def _adders_of(self, facts: _Facts) -> list[Add]:
+        """What adds to the series of these facts, found again by all of them at once."""
+        method, template, status, code, outcome, reason, decision, lookup, key = facts
+        series = [self._requests.labels(method, template, str(status), code)]
+        if outcome:
+            series.append(self._sends.labels(outcome, reason))
+        if decision:
+            admitted, shared = decision
+            words = "admitted" if admitted else "refused", "shared" if shared else "local"
+            series.append(self._limits.labels(*words))
+        if lookup:
+            series.append(self._accounts.labels(lookup))
+        if key:
+            series.append(self._keys.labels(key))
+        found = self._adders[facts] = [adder(counter) for counter in series]
+        return found
 
-    def _observer(self, route: str, stage: str) -> Add:
-        found = self._observers[(route, stage)] = observer(self._stages.labels(route, stage), BUCKETS)
+    def _observers_of(self, template: str, *stages: str) -> list[Add]:
+        """What adds to the series of a route's stages, which come in few orders."""
+        series = [self._stages.labels(template, stage) for stage in stages]
+        found = self._observers[(template, *stages)] = [observer(histogram, BUCKETS) for histogram in series]
         return found
 
 
