@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
 from app.chat.conversations import SentMessage
-from app.routes.conversations import NewMessage
 from app.schemas import Answer, text
 from tests.wire import sent_message
 
@@ -31,13 +30,6 @@ def test_an_answer_is_what_marshmallow_finds(odd: dict[str, Any], missing: str) 
     schema = SentMessage()
     for document in (WHOLE | odd, {name: value for name, value in WHOLE.items() if name != missing}, odd):
         assert told(schema.load, document) == told(lambda it: Schema.load(schema, it), document)
-
-
-@given(st.dictionaries(st.sampled_from(["message_body", "other"]), VALUES | st.sampled_from([" ", "\u2003", ""])))
-def test_a_body_is_what_marshmallow_finds(document: dict[str, Any]) -> None:
-    """The same for what a route takes, whose values have validators."""
-    schema = NewMessage()
-    assert told(schema.load, document) == told(lambda it: Schema.load(schema, it), document)
 
 
 @pytest.mark.parametrize("document", [None, [], [WHOLE], "text", 7])
