@@ -25,8 +25,9 @@ from config.reader import Reader
 
 # How late what is late may be noticed while others are served.
 LOOK_SECONDS = 0.25
-# Far longer than to accept a connection takes, and far shorter than to answer a request.
-COURTESY_SECONDS = 0.0002
+# Some 70 µs with what the system adds, as long as another one takes to wake up. With ten times as much two workers
+# took a sixth fewer connections, where clients keep none.
+COURTESY_SECONDS = 0.00002
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
