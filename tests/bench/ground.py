@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tests.bench.contenders import RIVALS, ROOT, Contender, Place, environ
 from tests.bench.load import BenchError, Burst, Plan, Tokens, burst
-from tests.bench.programs import Program, core_busy
+from tests.bench.programs import Program, await_quiet, core_busy
 from tests.people import ACME, CONVERSATION
 from tests.system.processes import PATIENCE, ReservedPort
 from tests.unit.stores.servers import server as valkey_server
@@ -47,7 +47,8 @@ class Running:
         self.seconds_to_start = self._await_answer()
 
     def measure(self, plan: Plan = Plan(), *, cores: str = CALLER_CORE) -> Sample:  # noqa: B008 - frozen
-        """Ask it so, and count its CPU meanwhile."""
+        """Ask it so, and count its CPU meanwhile, once servers asked before it have done what was left to do."""
+        await_quiet(SERVER_CORE)
         before, busy = self.program.cpu(), core_busy(SERVER_CORE)
         try:
             seen = burst(

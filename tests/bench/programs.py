@@ -13,6 +13,8 @@ from typing import Self
 from tests.system.processes import PATIENCE, children
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+# A core is quiet that has been busy for no more than this share of so many seconds: two ticks.
+_QUIET, _LOOK = 0.08, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,16 @@ def core_busy(core: str) -> float:
     (found,) = (row[1:9] for row in rows if row[0] == f"cpu{core}")
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, found)
     return (user + nice + system + irq + softirq + steal) / _TICKS
+
+
+def await_quiet(core: str) -> None:
+    """Return when this core has little to do, or else after PATIENCE seconds."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        before = core_busy(core)
+        time.sleep(_LOOK)
+        if core_busy(core) - before <= _QUIET * _LOOK:
+            return
 
 
 def run_to_end(command: Sequence[str], *, cores: str, environ: Mapping[str, str], folder: Path) -> str:
