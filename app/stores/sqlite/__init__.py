@@ -16,9 +16,16 @@ from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
 from app.stores.sqlite.statements import BEGINNING, CLAIM, CLAIMED, DECISION, HIT, LOOK, RELEASE, SETTLE, SWEEP
 
 BUSY_SECONDS = 0.2
+# How long a thread waits for others of its process, which have to wait for the interpreter as well.
+TURN_SECONDS = 1.0
 # A process looks at more rows than it can add meanwhile, so the file stays as small as what is alive in it.
 SWEEP_EVERY = 64
 SWEEP_ROWS = 200
+# The log of what is written (WAL) is begun anew by who finds it longer than this.
+LOG_BYTES = 8_388_608
+# To begin it anew is to let nobody write until the disk has the rest of it; on a slower one than this it may grow.
+_QUICK_SECONDS = BUSY_SECONDS / 2
+_PATIENCE = f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}"
 
 
 class SqliteStore:
@@ -31,7 +38,9 @@ class SqliteStore:
 
     def __init__(self, path: str) -> None:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would look at the disk
+        self._log = self._path.with_name(f"{self._path.name}-wal")
         self._making = PerProcess(threading.Lock)
+        self._turn = PerProcess(threading.Lock)
         # Whatever traces SQL puts an object of its own around a connection, which only its own method closes.
         self._connections = Pool(self._open, methodcaller("close"))
         self._hits = itertools.count(1)
@@ -41,8 +50,11 @@ class SqliteStore:
         """As `Store.hit`; stamps are exact to a millisecond."""
         length = window * SECOND
         record = {"key": key, "window": length, "length": limit * WIDTH}
-        with _losing, self._connections.lend() as connection:
-            if next(self._hits) % SWEEP_EVERY == 0:
+        tidies = next(self._hits) % SWEEP_EVERY == 0
+        if tidies:
+            self._shorten()
+        with _losing, _Turn(self._turn.get()), self._connections.lend() as connection:
+            if tidies:
                 self._sweep(connection)
             connection.execute(HIT, record)
             ((admitted, now, stamps),) = connection.execute(DECISION).fetchall()
@@ -52,7 +64,7 @@ class SqliteStore:
         """As `Store.claim`; one statement."""
         lapses, kept = lifetime(lease)
         record = {"key": key, "fingerprint": fingerprint, "owner": owner, "again": again}
-        with _losing, self._connections.lend() as connection:
+        with _losing, _Turn(self._turn.get()), self._connections.lend() as connection:
             connection.execute(CLAIM, {**record, "lease": lapses, "kept": kept})
             (claim,) = connection.execute(CLAIMED, record).fetchall()
         return judge(*claim)
@@ -60,7 +72,7 @@ class SqliteStore:
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As `Store.settle`; one statement."""
         record = {"key": key, "owner": owner, "outcome": outcome, "answer": answer}
-        with _losing, self._connections.lend() as connection:
+        with _losing, _Turn(self._turn.get()), self._connections.lend() as connection:
             connection.execute(RELEASE if outcome == "not_sent" else SETTLE, record)
 
     def probe(self) -> None:
@@ -79,6 +91,17 @@ class SqliteStore:
                 connection.execute(SWEEP[table], (after, last))
             self._swept[table] = last or 0
 
+    def _shorten(self) -> None:
+        """Begin the log anew if it is too long: by itself SQLite does so only once nobody writes for a while.
+
+        Most of it goes to the disk while others write. For the rest nobody in the way is waited for, be it another
+        process that does the same or somebody who reads for long: the next one who looks tries again.
+        """
+        with _losing:
+            if self._log.exists() and self._log.stat().st_size > LOG_BYTES:
+                with self._connections.lend() as connection:
+                    _write_down(connection)
+
     def _open(self) -> sqlite3.Connection:
         self._make_file()
         # SQLite itself would make a missing file readable to everybody.
@@ -90,6 +113,8 @@ class SqliteStore:
             _write_ahead(connection)
             # In WAL mode this survives the death of any process, not a power cut: docs/adr/0003-idempotency.md.
             connection.execute("PRAGMA synchronous = NORMAL")
+            # `_shorten` does it. SQLite would with every commit, beyond 4 MB, as long as others write as well.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.executescript(BEGINNING)
         except BaseException:
             connection.close()
@@ -107,6 +132,26 @@ class SqliteStore:
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
 
 
+class _Turn(AbstractContextManager[None]):
+    """One thread of a process at a time; raises TimeoutError.
+
+    Connections that find each other in the way sleep and try again: under load one of some ten thousand tries in
+    vain. Who waits here also finds, in the connection of the one before, the pages that it needs.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=TURN_SECONDS):
+            raise TimeoutError
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class _Told(AbstractContextManager[None]):
     """Around what is said to SQLite: its errors, and those of opening it, are a lost store."""
 
@@ -117,6 +162,16 @@ class _Told(AbstractContextManager[None]):
 
 
 _losing = _Told()
+
+
+def _write_down(connection: sqlite3.Connection) -> None:
+    """Move what is in the log to where it belongs, and begin the log anew if the disk is quick."""
+    began = time.monotonic()
+    ((is_busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    if not is_busy and time.monotonic() - began < _QUICK_SECONDS:
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.execute(_PATIENCE)
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -154,20 +155,29 @@ def test_a_decision_holds_no_lock_when_its_thread_goes_on(store: SqliteStore, pa
 
 
 def test_nobody_waits_for_the_disk(store: SqliteStore) -> None:
-    """It writes ahead (WAL) and syncs at checkpoints only (synchronous = NORMAL), with no lock held."""
+    """It writes ahead (WAL), syncs at checkpoints only (synchronous = NORMAL), and makes none after a commit."""
+    names = ("synchronous", "journal_mode", "wal_autocheckpoint")
     with store._connections.lend() as connection:
-        modes = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")]
+        modes = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    assert modes == [1, "wal"]
+    assert modes == [1, "wal", 0]
 
 
 def test_connections_are_few(store: SqliteStore, path: Path) -> None:
-    """Hits one after the other share one connection."""
-    for _ in range(10):
-        store.hit("a", 30, 60)
+    """Threads of a process take turns at one connection, so that they cannot be in each other's way."""
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: store.hit(f"user:{number}", 30, 60), range(800)))
     opened = [link.resolve() for link in Path("/proc/self/fd").iterdir() if link.exists()]
 
     assert opened.count(path) == 1
+
+
+def test_nobody_waits_for_their_turn_for_ever(store: SqliteStore) -> None:
+    """A thread that does not come back is a lost store for the others, until it does."""
+    with store._turn.get(), pytest.raises(StoreLostError, match=r"^TimeoutError$"):
+        store.hit("a", 30, 60)
+
+    assert store.hit("a", 30, 60).remaining == 29
 
 
 def test_a_traced_connection_is_a_connection(
