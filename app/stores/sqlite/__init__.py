@@ -98,7 +98,7 @@ class SqliteStore:
         process that does the same or somebody who reads for long: the next one who looks tries again.
         """
         with _losing:
-            if self._log.exists() and self._log.stat().st_size > LOG_BYTES:
+            if _size(self._log) > LOG_BYTES:
                 with self._connections.lend() as connection:
                     _write_down(connection)
 
@@ -164,11 +164,19 @@ class _Told(AbstractContextManager[None]):
 _losing = _Told()
 
 
+def _size(file: Path) -> int:
+    """In bytes; 0 where there is none, as before the first connection and after the last."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _write_down(connection: sqlite3.Connection) -> None:
     """Move what is in the log to where it belongs, and begin the log anew if the disk is quick."""
     began = time.monotonic()
-    ((is_busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-    if not is_busy and time.monotonic() - began < _QUICK_SECONDS:
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    if time.monotonic() - began < _QUICK_SECONDS:
         connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         connection.execute(_PATIENCE)

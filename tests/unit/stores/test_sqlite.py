@@ -166,7 +166,7 @@ def test_nobody_waits_for_the_disk(store: SqliteStore) -> None:
 def test_connections_are_few(store: SqliteStore, path: Path) -> None:
     """Threads of a process take turns at one connection, so that they cannot be in each other's way."""
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda number: store.hit(f"user:{number}", 30, 60), range(800)))
+        list(threads.map(lambda number: store.hit(f"user:{number}", 30, 60), range(400)))
     opened = [link.resolve() for link in Path("/proc/self/fd").iterdir() if link.exists()]
 
     assert opened.count(path) == 1

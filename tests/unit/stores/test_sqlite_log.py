@@ -1,9 +1,11 @@
 """The log that SQLite writes ahead (WAL): it stays short, and to keep it so stops nobody."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +15,13 @@ from app.stores.sqlite import BUSY_SECONDS, LOG_BYTES, SWEEP_EVERY, SqliteStore
 
 # What a hit adds to it, at least: a page, and what is before a page there.
 PAGE = 4096 + 24
+CHECKPOINTING = """
+import fcntl, sys
+file = open(sys.argv[1], "r+b")
+fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 121)
+print("held", flush=True)
+sys.stdin.readline()
+"""
 HITS = 3 * LOG_BYTES // PAGE
 
 
@@ -26,6 +35,19 @@ def store(path: Path) -> Iterator[SqliteStore]:
     opened = SqliteStore(str(path))
     yield opened
     opened.close()
+
+
+@contextmanager
+def checkpointing(path: Path) -> Iterator[None]:
+    """Another process has the lock of those that write the log down (SQLite, "WAL-mode File Format", 2.3.1)."""
+    command = [sys.executable, "-c", CHECKPOINTING, f"{path}-shm"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        try:
+            yield
+        finally:
+            other.kill()
 
 
 def log_of(path: Path) -> int:
@@ -57,6 +79,19 @@ def test_a_reader_is_not_waited_for(store: SqliteStore, path: Path) -> None:
             assert all(decision.admitted for decision in decisions)
         assert log_of(path) > 2 * LOG_BYTES
         reader.execute("COMMIT")
+    for _ in range(SWEEP_EVERY * 8):
+        store.hit("a", 30, 60)
+
+    assert log_of(path) < LOG_BYTES
+
+
+def test_another_process_that_does_it_is_not_waited_for(store: SqliteStore, path: Path) -> None:
+    """While it writes the log down no hit fails, and the log is left to it."""
+    store.hit("a", 30, 60)
+    with checkpointing(path):
+        for number in range(HITS):
+            assert store.hit(f"user:{number}", 30, 60).admitted
+        assert log_of(path) > 2 * LOG_BYTES
     for _ in range(SWEEP_EVERY * 8):
         store.hit("a", 30, 60)
 
