@@ -40,7 +40,7 @@ class SqliteStore:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would look at the disk
         self._log = self._path.with_name(f"{self._path.name}-wal")
         self._making = PerProcess(threading.Lock)
-        self._turn = PerProcess(threading.Lock)
+        self._turns = PerProcess(_Turns)
         # Whatever traces SQL puts an object of its own around a connection, which only its own method closes.
         self._connections = Pool(self._open, methodcaller("close"))
         self._hits = itertools.count(1)
@@ -53,7 +53,7 @@ class SqliteStore:
         tidies = next(self._hits) % SWEEP_EVERY == 0
         if tidies:
             self._shorten()
-        with _losing, _Turn(self._turn.get()), self._connections.lend() as connection:
+        with _losing, self._turns.get(), self._connections.lend() as connection:
             if tidies:
                 self._sweep(connection)
             connection.execute(HIT, record)
@@ -64,7 +64,7 @@ class SqliteStore:
         """As `Store.claim`; one statement."""
         lapses, kept = lifetime(lease)
         record = {"key": key, "fingerprint": fingerprint, "owner": owner, "again": again}
-        with _losing, _Turn(self._turn.get()), self._connections.lend() as connection:
+        with _losing, self._turns.get(), self._connections.lend() as connection:
             connection.execute(CLAIM, {**record, "lease": lapses, "kept": kept})
             (claim,) = connection.execute(CLAIMED, record).fetchall()
         return judge(*claim)
@@ -72,7 +72,7 @@ class SqliteStore:
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As `Store.settle`; one statement."""
         record = {"key": key, "owner": owner, "outcome": outcome, "answer": answer}
-        with _losing, _Turn(self._turn.get()), self._connections.lend() as connection:
+        with _losing, self._turns.get(), self._connections.lend() as connection:
             connection.execute(RELEASE if outcome == "not_sent" else SETTLE, record)
 
     def probe(self) -> None:
@@ -132,23 +132,29 @@ class SqliteStore:
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
 
 
-class _Turn(AbstractContextManager[None]):
+class _Turns(AbstractContextManager[None]):
     """One thread of a process at a time; raises TimeoutError.
 
     Connections that find each other in the way sleep and try again: under load one of some ten thousand tries in
     vain. Who waits here also finds, in the connection of the one before, the pages that it needs.
     """
 
-    __slots__ = ("_lock",)
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
 
     def __enter__(self) -> None:
+        before = self._failures
         if not self._lock.acquire(timeout=TURN_SECONDS):
             raise TimeoutError
+        if self._failures != before:
+            # Who had the turn has waited long enough for the file: that was for everybody who came meanwhile.
+            self._lock.release()
+            raise TimeoutError
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
+        if kind is not None:
+            self._failures += 1
         self._lock.release()
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -174,10 +175,27 @@ def test_connections_are_few(store: SqliteStore, path: Path) -> None:
 
 def test_nobody_waits_for_their_turn_for_ever(store: SqliteStore) -> None:
     """A thread that does not come back is a lost store for the others, until it does."""
-    with store._turn.get(), pytest.raises(StoreLostError, match=r"^TimeoutError$"):
+    with store._turns.get(), pytest.raises(StoreLostError, match=r"^TimeoutError$"):
         store.hit("a", 30, 60)
 
     assert store.hit("a", 30, 60).remaining == 29
+
+
+def test_a_held_file_is_waited_for_once(store: SqliteStore, path: Path) -> None:
+    """Threads that come while one waits for it are told as soon as that one is, and none waits for its own."""
+    store.hit("a", 30, 60)
+
+    def hit(_: int) -> str:
+        with pytest.raises(StoreLostError) as lost:
+            store.hit("a", 30, 60)
+        return str(lost.value)
+
+    with held(path, "EXCLUSIVE"), ThreadPoolExecutor(8) as threads:
+        reasons = Counter(threads.map(hit, range(8)))
+
+    # A thread that was begun late may have been a second one to wait; each by itself would have made five.
+    assert (reasons.total(), reasons["SQLITE_BUSY"] in {1, 2}) == (8, True)
+    assert store.hit("a", 30, 60).remaining == 28
 
 
 def test_a_traced_connection_is_a_connection(
