@@ -13,7 +13,18 @@ from app.errors import Outcome
 from app.stores import Claim, Decision, StoreLostError
 from app.stores.processes import PerProcess, Pool
 from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
-from app.stores.sqlite.statements import BEGINNING, CLAIM, CLAIMED, DECISION, HIT, LOOK, RELEASE, SETTLE, SWEEP
+from app.stores.sqlite.statements import (
+    BEGINNING,
+    CLAIM,
+    CLAIMED,
+    DECISION,
+    HIT,
+    LOOK,
+    RELEASE,
+    SETTLE,
+    START,
+    SWEEP,
+)
 
 BUSY_SECONDS = 0.2
 # How long a thread waits for others of its process, which have to wait for the interpreter as well.
@@ -44,7 +55,7 @@ class SqliteStore:
         # Whatever traces SQL puts an object of its own around a connection, which only its own method closes.
         self._connections = Pool(self._open, methodcaller("close"))
         self._hits = itertools.count(1)
-        self._swept = dict.fromkeys(SWEEP, 0)
+        self._swept = dict(START)
 
     def hit(self, key: str, limit: int, window: int) -> Decision:
         """As `Store.hit`; stamps are exact to a millisecond."""
@@ -89,7 +100,7 @@ class SqliteStore:
             ((last,),) = connection.execute(LOOK[table], (after, SWEEP_ROWS)).fetchall()
             if last is not None:
                 connection.execute(SWEEP[table], (after, last))
-            self._swept[table] = last or 0
+            self._swept[table] = START[table] if last is None else last
 
     def _shorten(self) -> None:
         """Begin the log anew if it is too long: by itself SQLite does so only once nobody writes for a while.

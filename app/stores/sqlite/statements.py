@@ -13,7 +13,8 @@ from app.stores.records import WIDTH
 
 _NOW = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
 
-TABLES = ("windows", "keys")
+# How each table is walked through, and where that begins.
+_WALKS: dict[str, tuple[str, str | int]] = {"windows": ("key", ""), "keys": ("rowid", 0)}
 
 _NOTE_WINDOW = f"SET (now, admitted, stamps) = ({_NOW}, NEW.admitted, NEW.stamps)"
 _NOTE_KEY = f"""
@@ -22,11 +23,12 @@ SET (now, fingerprint, owner, state, lapses_at, answer)
 """
 
 # What every connection begins with. A later release only ever adds to the tables, so that the one before it goes
-# on working on the same file.
+# on working on the same file. A window is a row that is made and removed for each user who comes once in a while:
+# where the key is the order of the table itself that writes half the pages.
 BEGINNING = f"""
 CREATE TABLE IF NOT EXISTS windows (
-    key TEXT NOT NULL UNIQUE, expires_at INTEGER NOT NULL, admitted INTEGER NOT NULL, stamps TEXT NOT NULL
-) STRICT;
+    key TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, admitted INTEGER NOT NULL, stamps TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS keys (
     key TEXT NOT NULL UNIQUE, expires_at INTEGER NOT NULL, fingerprint TEXT NOT NULL, owner TEXT NOT NULL,
     state TEXT NOT NULL, lapses_at INTEGER NOT NULL, answer BLOB
@@ -93,12 +95,13 @@ SETTLE = "UPDATE keys SET state = :outcome, answer = :answer WHERE key = :key AN
 
 RELEASE = "DELETE FROM keys WHERE key = :key AND owner = :owner"
 
+START = {table: start for table, (_, start) in _WALKS.items()}
 # The end of the next rows of a table, and the removal of those among them that have ended.
 LOOK = {
-    table: f"SELECT max(rowid) FROM (SELECT rowid FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?)"  # noqa: S608 - as above
-    for table in TABLES
+    table: f"SELECT max({by}) FROM (SELECT {by} FROM {table} WHERE {by} > ? ORDER BY {by} LIMIT ?)"  # noqa: S608 - as above
+    for table, (by, _) in _WALKS.items()
 }
 SWEEP = {
-    table: f"DELETE FROM {table} WHERE rowid > ? AND rowid <= ? AND expires_at <= {_NOW}"  # noqa: S608 - as above
-    for table in TABLES
+    table: f"DELETE FROM {table} WHERE {by} > ? AND {by} <= ? AND expires_at <= {_NOW}"  # noqa: S608 - as above
+    for table, (by, _) in _WALKS.items()
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.stores.sqlite import BUSY_SECONDS, LOG_BYTES, SWEEP_EVERY, SqliteStore
+from app.stores.sqlite import BUSY_SECONDS, LOG_BYTES, SWEEP_EVERY, SWEEP_ROWS, SqliteStore
 
 # What a hit adds to it, at least: a page, and what is before a page there.
 PAGE = 4096 + 24
@@ -52,6 +52,14 @@ def checkpointing(path: Path) -> Iterator[None]:
 
 def log_of(path: Path) -> int:
     return path.with_name(f"{path.name}-wal").stat().st_size
+
+
+def test_a_new_window_is_written_in_one_place(store: SqliteStore, path: Path) -> None:
+    """Users who come once in a while are most of the work: of each, no second copy of the key is kept anywhere."""
+    for number in range(2 * SWEEP_ROWS):
+        store.hit(f"user:{number * 7919 % 1000}", 30, 60)
+
+    assert log_of(path) / PAGE < 1.5 * (2 * SWEEP_ROWS)
 
 
 def test_it_is_begun_anew_while_everybody_writes(store: SqliteStore, path: Path) -> None:
