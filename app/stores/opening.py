@@ -1,6 +1,7 @@
 """From STORE_URL to the store that it names."""
 
 import re
+import sqlite3
 from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -31,6 +32,8 @@ _REFUSAL = (
     "is not one of sqlite:///path, memory://, redis://user:password@host:port/db, rediss://…, "
     "redis+unix:///path, redis+sentinel://host,host/service, redis+cluster://host,host"
 )
+# Before it there are no strict tables.
+_OLDEST_SQLITE = (3, 37)
 
 
 def open_store(url: str) -> Store:
@@ -44,6 +47,8 @@ def open_store(url: str) -> Store:
         raise ValueError(_REFUSAL)
     parts = {name: unquote(value) for name, value in found.groupdict().items() if value}
     if scheme == "sqlite":
+        if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+            raise ValueError(f"needs SQLite 3.37 or later, and this Python has {sqlite3.sqlite_version}")
         return SqliteStore(parts["path"])
     if scheme == "memory":
         return MemoryStore()

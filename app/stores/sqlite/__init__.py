@@ -29,13 +29,15 @@ from app.stores.sqlite.statements import (
 BUSY_SECONDS = 0.2
 # How long a thread waits for others of its process, which have to wait for the interpreter as well.
 TURN_SECONDS = 1.0
-# A process looks at more rows than it can add meanwhile, so the file stays as small as what is alive in it.
+# A process looks at more rows than it can add meanwhile, so the room of those that ended is soon used again.
 SWEEP_EVERY = 64
 SWEEP_ROWS = 200
 # The log of what is written (WAL) is begun anew by who finds it longer than this.
 LOG_BYTES = 8_388_608
-# To begin it anew is to let nobody write until the disk has the rest of it; on a slower one than this it may grow.
+# To begin it anew lets nobody write until the disk has what came during the last round of writing it down: that is
+# for after a quick one, of so many. On a slower disk it may grow.
 _QUICK_SECONDS = BUSY_SECONDS / 2
+_ROUNDS = 3
 _PATIENCE = f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}"
 
 
@@ -44,13 +46,16 @@ class SqliteStore:
 
     The limit is exact over all processes of the machine, and windows and keys outlive them. Constructing a store
     touches nothing; connections are made after a fork, by whoever needs one. The file may be deleted or replaced
-    only while no process uses it. Not for network file systems, where SQLite's locks do not hold.
+    only while no process uses it. Not for network file systems, where SQLite's locks do not hold. A process that
+    has used it must not fork others that use it: they inherit SQLite's notes of which locks it has.
     """
 
     def __init__(self, path: str) -> None:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would look at the disk
         self._log = self._path.with_name(f"{self._path.name}-wal")
         self._making = PerProcess(threading.Lock)
+        # One a process, never closed: to close a descriptor is to drop all locks that it has on the file (POSIX).
+        self._file = PerProcess(lambda: os.open(self._path, os.O_RDONLY))
         self._turns = PerProcess(_Turns)
         # Whatever traces SQL puts an object of its own around a connection, which only its own method closes.
         self._connections = Pool(self._open, methodcaller("close"))
@@ -105,13 +110,16 @@ class SqliteStore:
     def _shorten(self) -> None:
         """Begin the log anew if it is too long: by itself SQLite does so only once nobody writes for a while.
 
-        Most of it goes to the disk while others write. For the rest nobody in the way is waited for, be it another
-        process that does the same or somebody who reads for long: the next one who looks tries again.
+        Most of it goes to the disk while others write, and what came meanwhile where that took long. For the rest
+        nobody in the way is waited for, be it another process that does the same or somebody who reads for long:
+        the next one who looks tries again.
         """
         with _losing:
             if _size(self._log) > LOG_BYTES:
+                with self._making.get():
+                    file = self._file.get()
                 with self._connections.lend() as connection:
-                    _write_down(connection)
+                    _write_down(connection, file)
 
     def _open(self) -> sqlite3.Connection:
         self._make_file()
@@ -137,8 +145,8 @@ class SqliteStore:
         for folder in reversed(self._path.parents):
             if not folder.exists():
                 folder.mkdir(mode=0o700, exist_ok=True)
-        # To close a descriptor of a file is to drop all locks that the process has on it (POSIX), so no thread
-        # may open it before this one is closed. SQLite gives `-wal` and `-shm` the mode of the file.
+        # No thread may have locks on it before this descriptor is closed, as above. SQLite gives `-wal` and
+        # `-shm` the mode of the file.
         with self._making.get(), suppress(FileExistsError):
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -159,12 +167,12 @@ class _Turns(AbstractContextManager[None]):
         if not self._lock.acquire(timeout=TURN_SECONDS):
             raise TimeoutError
         if self._failures != before:
-            # Who had the turn has waited long enough for the file: that was for everybody who came meanwhile.
+            # Who had the turn has waited in vain for the file: that was for everybody who came meanwhile.
             self._lock.release()
             raise TimeoutError
 
-    def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
-        if kind is not None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if _name(error).startswith("SQLITE_BUSY"):
             self._failures += 1
         self._lock.release()
 
@@ -174,11 +182,15 @@ class _Told(AbstractContextManager[None]):
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlite3.Error | OSError):
-            # SQLite's own names, such as SQLITE_BUSY and SQLITE_FULL, say it best.
-            raise StoreLostError(getattr(error, "sqlite_errorname", type(error).__name__)) from error
+            raise StoreLostError(_name(error)) from error
 
 
 _losing = _Told()
+
+
+def _name(error: BaseException | None) -> str:
+    """SQLite's own names, such as SQLITE_BUSY and SQLITE_FULL, say it best."""
+    return getattr(error, "sqlite_errorname", type(error).__name__)
 
 
 def _size(file: Path) -> int:
@@ -189,14 +201,25 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _write_down(connection: sqlite3.Connection) -> None:
-    """Move what is in the log to where it belongs, and begin the log anew if the disk is quick."""
-    began = time.monotonic()
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-    if time.monotonic() - began < _QUICK_SECONDS:
-        connection.execute("PRAGMA busy_timeout = 0")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        connection.execute(_PATIENCE)
+def _write_down(connection: sqlite3.Connection, file: int) -> None:
+    """Move what is in the log to where it belongs, on the disk, and begin it anew if that is quick by then."""
+    for _ in range(_ROUNDS):
+        began = time.monotonic()
+        ((busy, logged, moved),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        if busy:
+            # Another process is at it.
+            return
+        # SQLite does so only once it has caught up with those who write: the rest would wait for all of it.
+        os.fdatasync(file)
+        if logged == moved or time.monotonic() - began < _QUICK_SECONDS:
+            _begin_anew(connection)
+            return
+
+
+def _begin_anew(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute(_PATIENCE)
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

@@ -198,6 +198,41 @@ def test_a_held_file_is_waited_for_once(store: SqliteStore, path: Path) -> None:
     assert store.hit("a", 30, 60).remaining == 28
 
 
+def test_only_a_wait_for_the_file_is_everybodys(store: SqliteStore) -> None:
+    """What goes wrong with one decision for another reason is the trouble of that one alone."""
+    done: list[str] = []
+
+    def hit(key: str) -> None:
+        try:
+            store.hit(key, 30, 60)
+            done.append(key)
+        except UnicodeEncodeError:
+            done.append("unreadable")
+
+    threads = [threading.Thread(target=hit, args=(key,)) for key in ("\ud800", "a", "b", "\ud800", "c")]
+    with store._turns.get():
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(done) == ["a", "b", "c", "unreadable", "unreadable"]
+
+
+def test_keys_that_ended_are_swept(store: SqliteStore, path: Path) -> None:
+    """Also behind any number of those that are kept for their day."""
+    store.claim("kept", "f", "o", lease=30, again=False)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        records = [(f"{number}", (number < SWEEP_ROWS * 2) * 2**62) for number in range(SWEEP_ROWS * 3)]
+        connection.executemany("INSERT INTO keys VALUES (?, ?, '', '', 'sent', 0, NULL)", records)
+    for _ in range(EVERY * 5):
+        store.hit("a", 30, 60)
+    with closing(sqlite3.connect(path)) as connection:
+        left = connection.execute("SELECT count(*) FROM keys").fetchone()[0]
+
+    assert left == SWEEP_ROWS * 2 + 1
+
+
 def test_a_traced_connection_is_a_connection(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

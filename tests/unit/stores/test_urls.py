@@ -1,5 +1,6 @@
 """STORE_URL: what it can say, and what is said about one that cannot be read."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,12 @@ def test_a_url_opens_its_store(url: str, kind: type, tmp_path: Path, monkeypatch
 
     assert isinstance(open_store(url), kind)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_sqlite_that_is_too_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be a lost store for ever, and nothing would say why."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
+
+    with pytest.raises(ValueError, match=r"^needs SQLite 3\.37 or later, and this Python has 3\.34\.1$"):
+        open_store("sqlite:///var/state.sqlite3")
