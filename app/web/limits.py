@@ -45,7 +45,9 @@ class _OneCall(RateLimiter):
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:  # noqa: ARG002 - always one
         """Charge the request and note the decision with it."""
-        decision = self.storage.store.hit(item.key_for(*identifiers), item.amount, item.get_expiry())
+        # Without the limit, which limits would add: when it is changed, what was admitted before counts.
+        key = "/".join((item.namespace, *identifiers))
+        decision = self.storage.store.hit(key, item.amount, item.get_expiry())
         state().decision = decision
         return decision.admitted
 
@@ -80,7 +82,7 @@ class Limits:
 
         Raises RateLimitExceededError.
         """
-        # In the order of Flask-Limiter's own decorator, so that windows have the keys that it gives them.
+        # In the order of Flask-Limiter's own decorator.
         if not self._limiter.limiter.hit(_item(limit or self._limit), _payer(), operation):
             raise RateLimitExceededError(retry_after=known.decision.retry_after if known.decision else None)
 
