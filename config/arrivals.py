@@ -32,6 +32,8 @@ class Arrival:
     def __init__(self, largest_body: int) -> None:
         self.deadline = monotonic() + HEAD_SECONDS
         self.has_head = False
+        # Whether there is more head than may be.
+        self.is_too_long = False
         # Whether bytes are missing: what follows on the connection may then be the rest of a body.
         self.is_cut = False
         self.expects_continue = False
@@ -73,10 +75,15 @@ class Arrival:
         """What was not received: it belongs to the next request."""
         return bytes(self._data)
 
+    def drop(self) -> None:
+        """Forget what was not received; nobody will ask for it."""
+        self._data.clear()
+
     def _ends_head(self) -> bool:
         end = self._data.find(b"\r\n\r\n", self._at)
-        if end < 0:
-            self.has_head = self.is_cut = self._is_no_head()
+        self.is_too_long = (len(self._data) if end < 0 else end) > LARGEST_HEAD
+        if end < 0 or self.is_too_long:
+            self.has_head = self.is_cut = self.is_too_long or self._has_bare_lf()
             self._at = max(0, len(self._data) - 3)
             return self.is_cut
         self.has_head, self.deadline = True, monotonic() + BODY_SECONDS
@@ -95,15 +102,15 @@ class Arrival:
         """Take the field out when this worker answers it, lest gunicorn answers it once more."""
         expectation = _EXPECTATION.search(self._data, 0, end)
         # HTTP/1.0 knows no interim answers (RFC 9110, 10.1.1).
-        if expectation and self._data.find(b" HTTP/1.1\r\n", 0, end) > 0:
+        if expectation and self._data.partition(b"\r\n")[0].endswith(b" HTTP/1.1"):
             self.expects_continue = True
             begin, end = expectation.start(), expectation.end() - 2
             del expectation, self._data[begin:end]
             self._at -= end - begin
 
-    def _is_no_head(self) -> bool:
-        """Whether the parser can refuse it already: too long, or lines that end with LF alone."""
-        return len(self._data) > LARGEST_HEAD or _BARE_LF.search(self._data, self._at) is not None
+    def _has_bare_lf(self) -> bool:
+        """Whether the parser can refuse it already: lines that end with LF alone."""
+        return _BARE_LF.search(self._data, self._at) is not None
 
     def _has_body(self) -> bool:
         if not self._is_chunked:

@@ -137,6 +137,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def _part(self, conn: TConn) -> None:
         """Let the client read the last answer; gunicorn would wait here for that."""
+        conn.arrival.drop()
         conn.arrival = Farewell()
         try:
             conn.sock.shutdown(socket.SHUT_WR)

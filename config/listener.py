@@ -53,7 +53,11 @@ class Observer:
             self.draining
         )
         registry.register(_Collected(self._collect("")))
-        encode, kind = choose_encoder(accepted)
+        try:
+            encode, kind = choose_encoder(accepted)
+        except (ValueError, TypeError):
+            # It does not mind what a version is written like.
+            encode, kind = choose_encoder("")
         return HTTPStatus.OK, kind, encode(registry)
 
     def live(self, _: str) -> Answer:
@@ -97,6 +101,7 @@ class _Collected:
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE
+    server_version, sys_version = "send-message", ""
     server: "_Server"
 
     def setup(self) -> None:

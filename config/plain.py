@@ -113,7 +113,7 @@ class Peer(HeaderPolicy):  # type: ignore[misc] # gunicorn has no types
         """The environment with these; None if one of them takes more than to be passed on."""
         for name, value in fields:
             key = _key(name)
-            # Gunicorn joins some fields that come twice, refuses others, and most names with `_`.
+            # Gunicorn joins some fields that come twice and refuses others; most names with `_` it passes over.
             if key in environ or b"_" in name:
                 return None
             environ[key] = value.decode("latin-1")

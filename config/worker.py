@@ -1,6 +1,7 @@
 """The worker: a gunicorn worker whose threads wait for no client, that says how it is and ends in order."""
 
 import contextlib
+import re
 import socket
 import sys
 from fcntl import ioctl
@@ -41,6 +42,8 @@ _REFUSALS = {
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
 }
+# Among others, for which gunicorn does not look (RFC 9112, 9.6).
+_CLOSES = re.compile(r"(?:^|,)[ \t]*close[ \t]*(?:,|$)", re.IGNORECASE)
 # Gunicorn's parser raises none of these, though they are of its kind.
 _OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
 _REFUSAL = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -114,6 +117,9 @@ class DeadlineWorker(IntakeWorker):
         """Answer a request, in a thread, unless earlier answers are not taken; whether another one may follow."""
         if not self._takes_answers(conn):
             return False
+        if conn.arrival.is_too_long:
+            self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders("head"))
+            return False
         return super().handle(conn) and not conn.arrival.is_cut
 
     def handle_request(self, req: Request | Plain, conn: TConn) -> bool:
@@ -176,6 +182,11 @@ class DeadlineWorker(IntakeWorker):
         if isinstance(req, Plain):
             return Answer(req, conn.sock, self.cfg), req.environ
         answer, environ = create(req, conn.sock, conn.client, conn.server, self.cfg, Answer)
+        if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
+            # Gunicorn would hand on a body that is coded in more ways as if it were not.
+            raise UnsupportedTransferCoding(environ["HTTP_TRANSFER_ENCODING"])
+        if _CLOSES.search(environ.get("HTTP_CONNECTION", "")):
+            req.force_close()
         return answer, {**environ, "wsgi.multithread": True}
 
     def _answer(self, environ: Environ, answer: Answer) -> None:

@@ -163,3 +163,16 @@ def test_who_lost_the_folder_serves_all_the_same(serve: Serve) -> None:
     server.await_events("metrics not shared")
     await_until(lambda: len(server.pids()) == 2, lambda: f"not two workers:\n{server.log}")
     send(server, 3)
+
+
+@pytest.mark.parametrize("version", ["a.b", "1.0.0.0", "²", "9.9"])
+def test_an_odd_format_is_answered_in_the_usual_one(serve: Serve, version: str) -> None:
+    """Nothing is wrong with the metrics when a scraper asks for them oddly, and nothing else is told."""
+    server = serve()
+    accepted = {"Accept": f"application/openmetrics-text;version={version}"}
+    answer = ask(server.metrics_port, Request("GET", "/metrics", accepted))
+
+    assert answer.status == 200
+    assert b"send_message_workers" in answer.body
+    assert "Python" not in answer.headers["Server"]
+    assert "listener cannot answer" not in server.log

@@ -38,6 +38,7 @@ REFUSED = {
     "two lengths": b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
     "a length and chunks": b"POST /v1 HTTP/1.1\r\nHost: a\r\n"
     b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a compressed body": b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "an unknown coding": b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n",
 }
 # Bodies that nobody reads when the answer is 401.
@@ -163,6 +164,35 @@ def test_a_request_has_one_answer(server: Server, name: str) -> None:
         told = stream.read()
     assert told.startswith(b"HTTP/1.1 401 ")
     assert told.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("first", [1_000, 60_000, 70_000, 80_000])
+def test_a_head_is_too_long_however_it_comes(server: Server, first: int) -> None:
+    """Of many fields that are each short enough, at once or in two pieces: 431."""
+    head = f"GET /v1 HTTP/1.1\r\nHost: a\r\nX-A: {'a' * 40_000}\r\nX-B: {'b' * 40_000}\r\n\r\n".encode()
+    with Connection(server.port) as connection:
+        connection.socket.sendall(head[:first])
+        handled(server, f"between-{first}")
+        with contextlib.suppress(ConnectionError):
+            connection.socket.sendall(head[first:])
+        assert connection.socket.makefile("rb").readline() == b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "ends"),
+    [
+        ("Connection: close, TE", True),
+        ("Connection: TE,Close", True),
+        ("Connection: keep-alive\r\nConnection: close", True),
+        ("Connection: closed, keep-alive", False),
+        ("Connection: TE", False),
+    ],
+)
+def test_a_client_that_closes_is_believed(server: Server, fields: str, *, ends: bool) -> None:
+    """`close` counts wherever it stands (RFC 9112, 9.6)."""
+    answer = exchange(server, f"GET /v1 HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n".encode())
+    assert answer is not None
+    assert (answer.status, answer.headers["Connection"] == "close") == (200, ends)
 
 
 @pytest.mark.parametrize("length", [8_000, 8_193, 30_000])
