@@ -97,8 +97,8 @@ class Answer:
         self.chunked = coding is not None
         self.length = None if length is None else int(length)
         if self._is_head or self.status in {_NO_CONTENT, _NOT_MODIFIED}:
-            # A 204 that announces a body may have one on its way, which must not be the next answer.
-            self.will_close |= self.status == _NO_CONTENT and (self.chunked or bool(self.length))
+            # What announces a body, and cannot have one, may have one on its way: it must not be the next answer.
+            self.will_close |= not self._is_head and (self.chunked or bool(self.length))
             self.chunked, self.length = False, 0
         elif not self.chunked and self.length is None:
             self.will_close = True

@@ -75,4 +75,8 @@ class Received:
     def _take(self, end: int) -> bytes:
         taken = bytes(self._data[self._at : end])
         self._at = end
+        if end >= _PIECE:
+            # Frames may take a thousand times the room of what is in them.
+            del self._data[:end]
+            self._at = 0
         return taken

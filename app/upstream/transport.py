@@ -136,9 +136,9 @@ class Transport(BaseAdapter):
         try:
             answer = connection.exchange(request, target, deadline, self._room)
         except Exception as error:  # noqa: BLE001  # whatever it is, what was sent is sent
-            failure = _failure(error, handed_over=connection.handed_over)
+            kind, word = _why(error, handed_over=connection.handed_over)
             # What is foreseen may quote the peer or a credential; what is not needs its traceback.
-            raise failure from (error if failure.reason == "unexpected" else None)
+            raise kind(word) from (error if word == "unexpected" else None)
         finally:
             pool.give(connection)
         return _Reply(request, answer)
@@ -184,12 +184,13 @@ def _locate(url: str, trust: Trust) -> tuple[Origin, str]:
     return origin, target if target.startswith("/") else "/" + target
 
 
-def _failure(error: Exception, *, handed_over: bool) -> TransportError:
+def _why(error: Exception, *, handed_over: bool) -> tuple[type[TransportError], str]:
+    """What it is to whoever asked, and for which reason."""
     if isinstance(error, ReceivedError):
-        return NoAnswerError(str(error))
+        return NoAnswerError, str(error)
     words = _WHY_NO_ANSWER if handed_over else _WHY_NOTHING_SENT
     word = next((word for kind, word in words if isinstance(error, kind)), "unexpected")
-    return NoAnswerError(word) if handed_over else NothingSentError(word)
+    return (NoAnswerError if handed_over else NothingSentError), word
 
 
 class _Reply(requests.Response):

@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -67,6 +68,17 @@ def test_answers_without_a_body(status: bytes) -> None:
     assert read(b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\n\r\n").body == b""
 
 
+def test_frames_are_not_kept() -> None:
+    """Chunks of a byte with long extensions are 64 MB around a body of 64 KB: no more than a piece is kept."""
+    chunks = [b"1;" + b"e" * 1000 + b"\r\na\r\n"] * 5000
+    tracemalloc.start()
+    body = read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *chunks, b"0\r\n\r\n").body
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert (len(body), peak < 1_000_000) == (5000, True)
+
+
 def test_head_has_no_body() -> None:
     """The answer to HEAD ends with its head (RFC 9112, 6.3)."""
     answer = read(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", method="HEAD")
@@ -82,6 +94,9 @@ def test_head_has_no_body() -> None:
         (b"HTTP/1.1 200 OK\r\n\r\n", True),
         (b"HTTP/1.1 204 No Content\r\n\r\n", False),
         (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", True),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n", False),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", True),
+        (b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", True),
     ],
 )
 def test_when_the_connection_ends(*, head: bytes, closes: bool) -> None:
