@@ -21,7 +21,7 @@ from app.errors import (
     SendOutcomeUnknownError,
     ServiceError,
 )
-from app.stores import ClaimState, Store, StoreLostError
+from app.stores import Claim, ClaimState, Store, StoreLostError
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +36,14 @@ _REFUSALS: dict[ClaimState, type[ServiceError]] = {
 class Attempt:
     """The right to send once under `key`, a hash that is the same for every repetition.
 
-    `answer` is that of the first send, if the key is done: then nothing may be sent.
+    `answer` is that of the first send, if the key is done: then nothing may be sent. Where it `repeats` a send of
+    unknown outcome, the message may be out whatever becomes of this one.
     """
 
     key: str
     owner: str
     answer: bytes | None = None
+    repeats: bool = False
 
 
 class Idempotency:
@@ -62,14 +64,14 @@ class Idempotency:
         Raises IdempotencyKeyReusedError (known with other content), IdempotencyInProgressError,
         SendOutcomeUnknownError, or IdempotencyUnavailableError (no store: nothing may be sent).
         """
-        attempt = Attempt(key, os.urandom(16).hex())
-        try:
-            claim = self._store.claim(key, digest(content), attempt.owner, lease=self._lease, again=self._dedupes)
-        except StoreLostError as error:
-            raise IdempotencyUnavailableError from error
+        owner, fingerprint = os.urandom(16).hex(), digest(content)
+        claim = self._claimed(key, fingerprint, owner, again=False)
+        repeats = self._dedupes and claim.state is ClaimState.UNKNOWN
+        if repeats:
+            claim = self._claimed(key, fingerprint, owner, again=True)
         if claim.state in _REFUSALS:
             raise _REFUSALS[claim.state]
-        return Attempt(key, attempt.owner, claim.answer)
+        return Attempt(key, owner, claim.answer, repeats)
 
     def settle(self, attempt: Attempt, outcome: Outcome, answer: bytes) -> None:
         """Record what became of the attempt; `not_sent` gives the key back.
@@ -84,6 +86,12 @@ class Idempotency:
                 "outcome not recorded",
                 extra={"key": attempt.key, "send_outcome": outcome, "exception": type(error).__name__},
             )
+
+    def _claimed(self, key: str, fingerprint: str, owner: str, *, again: bool) -> Claim:
+        try:
+            return self._store.claim(key, fingerprint, owner, lease=self._lease, again=again)
+        except StoreLostError as error:
+            raise IdempotencyUnavailableError from error
 
 
 def digest(parts: object) -> str:

@@ -1,13 +1,14 @@
 """Routes that send: what became of the message is told in every answer, and a key is sent under once."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 from flask import Response
 
-from app.errors import IdempotencyKeyInvalidError, ServiceError
+from app.errors import IdempotencyKeyInvalidError, SendOutcomeUnknownError, ServiceError
 from app.idempotency import Attempt, digest
 from app.principals import Account
 from app.web.declarations import declare
@@ -80,11 +81,23 @@ def _run_once(
 ) -> Response:
     answer = b""
     try:
-        response = _run(view, account, arguments)
+        with _telling_failures, _doubting(attempt):
+            response = _run(view, account, arguments)
         answer = response.get_data()
         return response
     finally:
         services().idempotency.settle(attempt, state().outcome or "unknown", answer)
+
+
+@contextmanager
+def _doubting(attempt: Attempt) -> Iterator[None]:
+    """That a repetition was not sent says nothing of the message that may be out already."""
+    try:
+        yield
+    except ServiceError as error:
+        if attempt.repeats and error.outcome == "not_sent":
+            raise SendOutcomeUnknownError from error
+        raise
 
 
 def _replay(answer: bytes) -> Response:

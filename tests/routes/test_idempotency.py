@@ -198,6 +198,26 @@ def test_an_unknown_outcome_is_sent_again_where_the_chat_service_dedupes(
     assert len({request.headers["Idempotency-Key"] for request in wire.chats}) == 1
 
 
+@pytest.mark.parametrize("refusal", [reply(429), reply(409), NothingSentError("refused")])
+def test_a_repetition_that_is_refused_forgets_nothing(
+    environ: dict[str, str], wire: Wire, refusal: Answer
+) -> None:
+    """The first message may be out: its outcome stays unknown, and the key is not given back for another text."""
+    caller = Caller(CheckedClient(create_app(load({**environ, "CHAT_SERVICE_DEDUPES": "true"}), transport=wire)))
+    deliver = wire.answer_chat
+    wire.answer_chat = lambda *_: NoAnswerError("reset")
+    keyed(caller)
+    wire.answer_chat = lambda *_: refusal
+    answer = keyed(caller)
+    wire.answer_chat = deliver
+
+    assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("SEND_OUTCOME_UNKNOWN", "unknown")
+    assert "Retry-After" not in answer.headers
+    other = keyed(caller, json={"message_body": "Another text"})
+    assert other.get_json()["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert keyed(caller).status_code == 200
+
+
 def test_a_store_full_of_keys_keeps_its_windows(environ: dict[str, str], wire: Wire) -> None:
     """Keys are refused then; the limit holds, with and without them."""
     caller = caller_of(environ, wire, MemoryStore(most_keys=1))
