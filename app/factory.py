@@ -57,11 +57,11 @@ class _Application(Flask):
     session_interface = _Sessionless()
 
     def wsgi_app(self, environ: Any, start_response: Any) -> Any:  # noqa: ANN401 - as Flask declares it
-        number = self.watch.begin(environ)
+        self.watch.begin(environ)
         try:
             return super().wsgi_app(environ, start_response)
         finally:
-            self.watch.end(number)
+            self.watch.end(environ)
 
     def ensure_sync(self, func: Any) -> Any:  # noqa: ANN401 - as Flask declares it
         # Flask would look at every view and hook of every request whether it is a coroutine: none is.

@@ -69,6 +69,7 @@ def install(app: Flask) -> None:
 def _render(error: ServiceError) -> Response:
     known = state()
     known.error = error
+    _forget_places(error)
     document = {
         "error": _sentence_of(error),
         "code": error.code,
@@ -83,6 +84,18 @@ def _render(error: ServiceError) -> Response:
     response = json_response(document, error.status)
     response.headers.update(_headers_of(error))
     return response
+
+
+def _forget_places(error: BaseException) -> None:
+    """Let go of the frames that it and what it came from went through.
+
+    They have the request, which has the error: together they would be kept, with the body and all that the request
+    made, until the collector comes.
+    """
+    gone: BaseException | None = error
+    while gone is not None:
+        gone.__traceback__ = None
+        gone = gone.__cause__ or gone.__context__
 
 
 def _sentence_of(error: ServiceError) -> str:
@@ -118,6 +131,7 @@ def _headers_of(error: ServiceError) -> dict[str, str]:
 
 def _translate_http(error: HTTPException) -> Response:
     """Werkzeug's own errors: no route, no such method, and requests that it cannot read."""
+    _forget_places(error)
     if isinstance(error, MethodNotAllowed):
         return _render(MethodNotAllowedError(", ".join(sorted(error.valid_methods or ()))))
     if error.code == NotFoundError.status:
@@ -140,6 +154,7 @@ def _translate_unforeseen(error: Exception) -> Response:
             "places": places[-8:],
         },
     )
+    _forget_places(error)
     return _render(InternalError())
 
 

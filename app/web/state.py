@@ -95,6 +95,15 @@ def begin(environ: dict[str, Any]) -> RequestState:
     return known
 
 
+def end(environ: dict[str, Any]) -> None:
+    """Let go of the state of a request that is over.
+
+    It has the environment, which has it: together they would be kept, with the body and all that the request
+    made, until the collector comes.
+    """
+    environ.pop(_KEY, None)
+
+
 def current() -> Request:
     """The current request itself: each look through Flask's proxy takes three calls."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - of LocalProxy, documented

@@ -8,11 +8,11 @@ from typing import Any
 
 from flask import Flask, Response
 
-from app.web import logs
+from app.web import logs, state
 from app.web.logs import Write
 from app.web.metrics import Metrics
 from app.web.operations import Operation
-from app.web.state import RequestState, begin, current, state_of
+from app.web.state import RequestState, current, state_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +34,15 @@ class Watch:
     _under_way: set[int] = field(default_factory=set)
     _has_begun: bool = False
 
-    def begin(self, environ: dict[str, Any]) -> int:
-        """Note that a request has come; the number is for `end`."""
-        number = id(begin(environ))
-        self._under_way.add(number)
-        return number
+    def begin(self, environ: dict[str, Any]) -> None:
+        """Note that a request has come."""
+        state.begin(environ)
+        self._under_way.add(id(environ))
 
-    def end(self, number: int) -> None:
-        """Note that the request of this number is over."""
-        self._under_way.discard(number)
+    def end(self, environ: dict[str, Any]) -> None:
+        """Note that it is over; what was known of it is gone."""
+        self._under_way.discard(id(environ))
+        state.end(environ)
 
     def publish(self) -> None:
         """Tell how things stand in this process; to be called once a second, by one thread. Raises nothing."""
