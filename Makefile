@@ -62,14 +62,14 @@ check: $(INSTALLED) lint types contracts  ## everything CI does
 	$(MAKE) --no-print-directory test PYTEST="--cov --cov-report="
 	$(BIN)/python -m coverage report
 
-lint: $(INSTALLED)
+lint: $(INSTALLED)  ## the form of the code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(INSTALLED)
+types: $(INSTALLED)  ## the types
 	$(BIN)/mypy
 
-contracts: $(INSTALLED)
+contracts: $(INSTALLED)  ## who may import whom
 	$(BIN)/lint-imports
 
 format: $(INSTALLED)  ## put the code in its form

@@ -29,11 +29,22 @@ def rows(reading: Reading) -> Iterator[str]:
 
 def strangers(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence on each variable that looks like a setting and is none; it may be another program's."""
-    columns = {row.name.upper(): row.metadata for row in fields(Settings)}
-    known = [*columns, *(f"{name}_FILE" for name in columns if columns[name]["from_file"])]
+    known = names()
     for name in sorted(environ.keys() - set(known)):
-        for near in get_close_matches(name, known, n=1, cutoff=0.8):
+        for near in _near(name, known):
             yield f"{name} is no setting and was not read. {near} is one."
+
+
+def names() -> list[str]:
+    """What may be set: the settings, and the files that some are read from."""
+    columns = {row.name.upper(): row.metadata for row in fields(Settings)}
+    return [*columns, *(f"{name}_FILE" for name in columns if columns[name]["from_file"])]
+
+
+def _near(name: str, known: list[str]) -> list[str]:
+    """The setting that may be meant, if any: one that is written nearly so, or that begins with these words."""
+    begun = [each for each in known if "_" in name and each.startswith(f"{name}_")]
+    return get_close_matches(name, known, n=1, cutoff=0.8) or begun[:1]
 
 
 def _shown(row: "Field[Any]", value: Any) -> str:  # noqa: ANN401 - of the setting's own type

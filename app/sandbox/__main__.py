@@ -12,9 +12,11 @@ from app.sandbox.credentials import make_token
 from app.sandbox.directory import USERS, home_of
 from app.sandbox.launcher import run
 from app.sandbox.rehearsals import REHEARSALS
+from config.report import names
 
 # A reader at the other end of a pipe gets each line at once.
 say = partial(print, flush=True)
+_LAST_PORT = 65535
 
 
 def main() -> int:
@@ -39,8 +41,10 @@ def command_line() -> argparse.ArgumentParser:
     commands = root.add_subparsers(required=True)
     command = commands.add_parser("run", parents=[var], help="run the service and its stand-ins until Ctrl-C")
     command.set_defaults(command=_run)
-    command.add_argument("--port", type=int, choices=range(1, 65536), metavar="PORT", default=8000)
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting to change")
+    command.add_argument("--port", type=_port, default=8000)
+    command.add_argument(
+        "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="a setting to change"
+    )
     command = commands.add_parser("send", parents=[user], help="send a message through the running service")
     command.set_defaults(command=_send)
     command.add_argument("--text", default="Hello from the sandbox")
@@ -54,8 +58,21 @@ def command_line() -> argparse.ArgumentParser:
     return root
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text}: a port is 1 to {_LAST_PORT}")
+    return int(text)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or name not in names():
+        raise argparse.ArgumentTypeError(f"{text}: NAME=VALUE, of docs/settings.md")
+    return name, value
+
+
 def _run(given: argparse.Namespace) -> None:
-    run(given.var, given.port, dict(setting.partition("=")[::2] for setting in given.set), say)
+    run(given.var, given.port, dict(given.set), say)
 
 
 def _send(given: argparse.Namespace) -> int:

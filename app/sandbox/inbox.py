@@ -53,7 +53,7 @@ def stream() -> Response:
 
     A reader that comes back names the last one it had (HTML Living Standard, section 9.2: Server-sent events).
     """
-    last = min(request.headers.get("Last-Event-ID", 0, type=int), _LAST)
+    last = max(0, min(request.headers.get("Last-Event-ID", 0, type=int), _LAST))
     return Response(events(current_app.extensions["messages"], last), mimetype="text/event-stream")
 
 

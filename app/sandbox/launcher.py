@@ -1,6 +1,7 @@
 """One command that runs the service with all it needs, on loopback, until it is told to stop."""
 
 import ctypes
+import fcntl
 import http.client
 import logging
 import os
@@ -10,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import fields
 from http import HTTPStatus
 from pathlib import Path
@@ -62,9 +63,10 @@ def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], N
     key, log = key_file(var), var / "service.log"
     # Without its lines of access; what goes wrong in a stand-in is shown.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    stand_ins = make_server("127.0.0.1", 0, create_sandbox(var, port), threaded=True)
-    env = environment(os.environ, {**settings(key, port, stand_ins.port), **changed})
     with ExitStack() as stack:
+        stack.enter_context(alone(var))
+        stand_ins = make_server("127.0.0.1", 0, create_sandbox(var, port), threaded=True)
+        env = environment(os.environ, {**settings(key, port, stand_ins.port), **changed})
         service = start(SERVICE, log, env)
         stack.callback(stop, service)
         # After the fork, which wants a single thread.
@@ -90,6 +92,19 @@ def check_port(port: int) -> None:
         raise SandboxError(
             f"Port {port} cannot be used ({why}): choose another, as in make run PORT=8123."
         ) from None
+
+
+@contextmanager
+def alone(var: Path) -> Iterator[None]:
+    """Let no other sandbox have the folder meanwhile; raises SandboxError if one has it."""
+    with (var / "sandbox.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SandboxError(
+                f"A sandbox runs with the folder {var} already: end it, or give this one another with --var."
+            ) from None
+        yield
 
 
 def settings(key: Path, port: int, sandbox_port: int) -> dict[str, str]:

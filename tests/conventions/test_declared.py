@@ -66,8 +66,9 @@ def test_its_view_is_typed(operation: Operation) -> None:
     first, *others = signature.parameters.values()
 
     assert first.annotation is Account, f"{operation}: its view takes `account: Account` first."
-    assert "company_id" not in signature.parameters
-    assert {value.kind for value in others} <= {inspect.Parameter.KEYWORD_ONLY}
+    assert "company_id" not in signature.parameters, f"{operation}: its view has the company from its Account."
+    by_name = {value.kind for value in others} <= {inspect.Parameter.KEYWORD_ONLY}
+    assert by_name, f"{operation}: what else its view takes stands after a `*`."
     assert inspect.Parameter.empty not in {value.annotation for value in others}
     assert signature.return_annotation == dict[str, Any]
 

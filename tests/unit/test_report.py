@@ -100,10 +100,13 @@ def test_misspelt_settings_are_told() -> None:
         "CHAT_TIMEOUT_SECOND": "3",
         "RATE_LIMIT_FILE": "x",
         "JWT_SECRET_FILE": "x",
+        "ACCOUNT_TIMEOUT": "x",
         "PATH": "x",
         "HOME": "x",
+        "CHAT": "x",
     }
     assert list(report.strangers(environ)) == [
+        "ACCOUNT_TIMEOUT is no setting and was not read. ACCOUNT_TIMEOUT_SECONDS is one.",
         "CHAT_TIMEOUT_SECOND is no setting and was not read. CHAT_TIMEOUT_SECONDS is one.",
         "RATE_LIMIT_FILE is no setting and was not read. RATE_LIMIT is one.",
     ]

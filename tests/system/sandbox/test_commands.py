@@ -121,3 +121,25 @@ def test_a_service_that_cannot_start_is_told(tmp_path: Path) -> None:
     assert answer.stdout.startswith("The service ended by itself (exit ")
     assert answer.stdout.endswith(f"see {tmp_path}/service.log.\n")
     assert "JWT_SECRET" in (tmp_path / "service.log").read_text()
+
+
+def test_a_folder_has_one_sandbox(running: Launched) -> None:
+    """A second one is refused, on any port, and the first goes on: its log, and whom `send` asks."""
+    before = (running.var / "service.log").stat().st_size
+    second = command("run", "--port", str(free_port()), "--var", str(running.var))
+    assert (second.returncode, "--var" in second.stdout) == (1, True)
+    assert (running.var / "service.log").stat().st_size >= before
+    assert command("send", "--var", str(running.var)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--port", "99999"), ("--port", "0"), ("--port", "8000x"), ("--set", "THREDS=3"), ("--set", "THREADS")],
+)
+def test_what_cannot_be_meant_is_told(option: tuple[str, str], tmp_path: Path) -> None:
+    """In a line or two, and nothing is started."""
+    answer = command("run", "--var", str(tmp_path / "var"), *option)
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1].count(option[1]) == 1
+    assert len(answer.stderr) < 500
+    assert not (tmp_path / "var").exists()

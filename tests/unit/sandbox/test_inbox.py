@@ -64,9 +64,10 @@ def test_a_reader_that_comes_back_gets_what_it_missed(messages: Messages, client
         assert told(event.decode())["body"] == "two"
 
 
-def test_a_reader_may_name_any_event(client: FlaskClient) -> None:
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_reader_may_name_any_event(client: FlaskClient, sign: str) -> None:
     """Also one whose number no store can hold."""
-    with client.get("/messages", headers={"Last-Event-ID": "9" * 30}) as answer:
+    with client.get("/messages", headers={"Last-Event-ID": sign + "9" * 30}) as answer:
         assert answer.status_code == 200
         assert next(iter(answer.response)) == LIVE.encode()
 
