@@ -53,6 +53,12 @@ def command_line(pid: int) -> list[str]:
         return []
 
 
+def resident(pid: int) -> int:
+    """What it has in memory, in KB (proc_pid_status(5))."""
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith("VmRSS:"))
+
+
 def is_running(pid: int) -> bool:
     """Whether the process exists and is not only waiting to be reaped."""
     return _state(pid) not in {"", "Z", "X"}

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from urllib.parse import quote
 
 from tests.people import ACME, CONVERSATION, bearer
@@ -12,7 +11,7 @@ from tests.system.attacks.ground import Lane, serve, watched
 from tests.system.attacks.oracles import blemishes, no_entry
 from tests.system.clients import JSON, Request
 from tests.system.faults.stage import Report, Stage
-from tests.system.servers import Server
+from tests.system.processes import resident
 from tests.system.test_odd_requests import IDS, PATHS, SEND
 from tests.unit.test_strict_json import REFUSED
 
@@ -87,9 +86,9 @@ def odd(stage: Stage, rounds: int, *, slack: float = 0.0) -> Report:
     report = Report(f"{len(known)} odd requests, {2 * rounds} times")
     with Lane(server.port) as lane:
         report.violations = [wrong for _ in range(rounds) for wrong in _round(lane, known, took)]
-        before = _memory(server)
+        before = sum(map(resident, server.pids()))
         report.violations += [wrong for _ in range(rounds) for wrong in _round(lane, known, took)]
-    after = _memory(server)
+    after = sum(map(resident, server.pids()))
     report.figures["by kind"] = dict(Counter(oddity.name for oddity in known))
     report.figures["memory of the workers before and after (KB)"] = [before, after]
     report.violations += [f"{after} KB of {before}"] * (after > GROWTH * before)
@@ -118,9 +117,3 @@ def _judge_times(report: Report, known: Sequence[Oddity], took: dict[int, list[f
     report.figures["slowest of all at their best (ms)"] = round(1000 * max(best.values()), 1)
     late = [number for number, seconds in best.items() if seconds > allowed]
     report.violations += [f"{1000 * best[number]:.0f} ms: {known[number]!r:.200}" for number in late]
-
-
-def _memory(server: Server) -> int:
-    """What all workers have in memory, in KB (proc_pid_status(5))."""
-    rows = [row for pid in server.pids() for row in Path(f"/proc/{pid}/status").read_text().splitlines()]
-    return sum(int(row.split()[1]) for row in rows if row.startswith("VmRSS:"))
