@@ -59,7 +59,8 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= _LAST_PORT):
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(f"{_LAST_PORT}")
+    if not (is_number and 0 < int(text) <= _LAST_PORT):
         raise argparse.ArgumentTypeError(f"{text}: a port is 1 to {_LAST_PORT}")
     return int(text)
 

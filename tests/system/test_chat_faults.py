@@ -65,3 +65,27 @@ def test_each_fault_is_told_as_what_it_is(server: Server, services: Services, te
     assert (answer.status, answer.headers["X-Send-Outcome"]) == OUTCOMES[text]
     assert "Retry-After" not in answer.headers
     assert [entry.request_id for entry in services.ledger.entries if entry.text == text] == [text]
+
+
+def test_a_refused_repetition_leaves_the_outcome_unknown(services: Services, tmp_path: Path) -> None:
+    """CHAT_SERVICE_DEDUPES: the first message may be out, whatever becomes of the second, and keeps the key."""
+    changes = {"CHAT_SERVICE_DEDUPES": "true", "STORE_URL": f"sqlite:///{tmp_path}/state.sqlite3"}
+    running = Server(tmp_path, settings(services, tmp_path) | changes)
+    told = []
+    try:
+        server = running.start()
+        for text, behaviour in [("a", closes), ("a", answers(429, {})), ("b", delivers), ("a", delivers)]:
+            services.behaviours = {text: behaviour}
+            answer = ask(server.port, sending(text=text, headers={"Idempotency-Key": "chain"}))
+            told.append((answer.status, answer.code, answer.headers["X-Send-Outcome"]))
+    finally:
+        running.close()
+        services.behaviours = dict(BEHAVIOURS)
+
+    assert told == [
+        (500, "SEND_OUTCOME_UNKNOWN", "unknown"),
+        (500, "SEND_OUTCOME_UNKNOWN", "unknown"),
+        (400, "IDEMPOTENCY_KEY_REUSED", "not_sent"),
+        (200, None, "sent"),
+    ]
+    assert [entry.text for entry in services.ledger.entries if entry.text in {"a", "b"}] == ["a", "a", "a"]

@@ -145,6 +145,13 @@ def test_what_the_parser_refuses_never_reaches_the_application(server: Server, n
     assert handled(server, f"{marker}-after") == [*before, f"{marker}-after"]
 
 
+def test_a_compressed_body_is_not_implemented(server: Server) -> None:
+    """It would be read as if it were not compressed (RFC 9112, 6.1)."""
+    answer = exchange(server, REFUSED["a compressed body"])
+    assert answer is not None
+    assert answer.status == 501
+
+
 @pytest.mark.parametrize("name", INDISCREET)
 def test_what_the_parser_refuses_is_repeated_nowhere(server: Server, name: str) -> None:
     """Neither the answer nor the log, at any level, has what may be a token."""

@@ -174,7 +174,13 @@ def test_head_and_body_have_a_time_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "body", "waits"), [(b"1.1", b"", True), (b"1.0", b"", False), (b"1.1", b"Hello", False)]
+    ("version", "body", "waits"),
+    [
+        (b"1.1", b"", True),
+        (b"1.0", b"", False),
+        (b"1.0\r\nX-A: a HTTP/1.1", b"", False),
+        (b"1.1", b"Hello", False),
+    ],
 )
 def test_an_expectation_is_met_before_the_body(version: bytes, body: bytes, *, waits: bool) -> None:
     """Only of HTTP/1.1, only when the body is not here; then the parser does not see it."""

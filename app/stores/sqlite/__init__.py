@@ -116,6 +116,7 @@ class SqliteStore:
         """
         with _losing:
             if _size(self._log) > LOG_BYTES:
+                # Two threads that ask first at once would open it twice.
                 with self._making.get():
                     file = self._file.get()
                 with self._connections.lend() as connection:
@@ -211,6 +212,7 @@ def _write_down(connection: sqlite3.Connection, file: int) -> None:
             return
         # SQLite does so only once it has caught up with those who write: the rest would wait for all of it.
         os.fdatasync(file)
+        # Nor is all that was written down written down again at once, which SQLite before 3.51.3 may not survive.
         if logged == moved or time.monotonic() - began < _QUICK_SECONDS:
             _begin_anew(connection)
             return

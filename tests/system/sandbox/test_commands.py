@@ -134,7 +134,14 @@ def test_a_folder_has_one_sandbox(running: Launched) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    [("--port", "99999"), ("--port", "0"), ("--port", "8000x"), ("--set", "THREDS=3"), ("--set", "THREADS")],
+    [
+        ("--port", "99999"),
+        ("--port", "000008000"),
+        ("--port", "0"),
+        ("--port", "8000x"),
+        ("--set", "THREDS=3"),
+        ("--set", "THREADS"),
+    ],
 )
 def test_what_cannot_be_meant_is_told(option: tuple[str, str], tmp_path: Path) -> None:
     """In a line or two, and nothing is started."""

@@ -19,7 +19,14 @@ sys.stdin.readline()
 @contextmanager
 def held(path: Path, how: str) -> Iterator[None]:
     """Another process is in the middle of a transaction."""
-    command = [sys.executable, "-c", HOLD, str(path), how]
+    with holding(HOLD, str(path), how):
+        yield
+
+
+@contextmanager
+def holding(script: str, *given: str) -> Iterator[None]:
+    """Another process runs the script, which says `held` and waits."""
+    command = [sys.executable, "-c", script, *given]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
