@@ -8,42 +8,21 @@ import platform
 from collections.abc import Iterable, Iterator
 from itertools import product
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
-from flask import Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.errors import (
-    AccountServiceUnavailableError,
-    IdempotencyInProgressError,
-    IdempotencyKeyInvalidError,
-    IdempotencyKeyReusedError,
-    IdempotencyUnavailableError,
-    SendOutcomeUnknownError,
-    ServiceError,
-    every_error,
-)
+from app.errors import every_error
 from app.upstream.exchange import ANSWERS
 from app.upstream.transport import NoAnswerError, NothingSentError
 from app.version import VERSION
-from app.web.cells import Add, adder, observer
+from app.web.cells import Count, Observe, counting, observing
+from app.web.facts import ACCEPTED, DECIDERS, DECISIONS, KEYS, LOOKUPS, REPLAYED, Facts
 from app.web.operations import Operation
-from app.web.state import RequestState
 
 # From what memory answers to what a deadline ends, in seconds.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 NONE = "none"
-ACCEPTED, REPLAYED = "accepted", "replayed"
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_ENDS_OF_KEYS: dict[type[ServiceError], str] = {
-    IdempotencyKeyInvalidError: "invalid",
-    IdempotencyKeyReusedError: "reused",
-    IdempotencyInProgressError: "in_progress",
-    IdempotencyUnavailableError: "unavailable",
-    SendOutcomeUnknownError: "unknown",
-}
-
 
 # How something stands in a process: what it is, its labels, and what becomes of those of several processes.
 _GAUGES = {
@@ -68,9 +47,6 @@ _SENDS = {
     *((error.outcome, error.code) for error in every_error()),
 }
 
-# Method, route, status, code, outcome, reason, decision (admitted, shared), and what look-up and key ended as.
-_Facts = tuple[str, str, int, str, str | None, str, tuple[bool, bool] | None, str | None, str | None]
-
 
 class Metrics:
     """The metrics of one application; two in a process share none."""
@@ -93,8 +69,8 @@ class Metrics:
         }
         # Around all that an answer adds.
         self._lock = Lock()
-        self._adders: dict[_Facts, list[Add]] = {}
-        self._observers: dict[tuple[str, ...], list[Add]] = {}
+        self._counts: dict[Facts, Count] = {}
+        self._observations: dict[tuple[str, ...], Observe] = {}
 
     def begin(self, operations: Iterable[Operation]) -> None:
         """Count this process among the workers, and begin at zero whatever may come.
@@ -108,62 +84,45 @@ class Metrics:
                 self._requests.labels(operation.method, operation.rule, status, code)
         for metric, series in (
             (self._sends, _SENDS),
-            (self._limits, product(("admitted", "refused"), ("shared", "local"))),
-            (self._keys, product(("new", REPLAYED, *_ENDS_OF_KEYS.values()))),
-            (self._accounts, product(("asked", "remembered", "failed"))),
+            (self._limits, product(DECISIONS, DECIDERS)),
+            (self._keys, product(KEYS)),
+            (self._accounts, product(LOOKUPS)),
         ):
             for labels in series:
                 metric.labels(*labels)
         self._workers.inc()
 
-    def count(self, method: str, route: str | None, known: RequestState, response: Response) -> None:
-        """Count one answer and all that led to it."""
-        template, decision = route or NONE, known.decision
-        facts = (
-            method if method in _METHODS else "other",
-            template,
-            response.status_code,
-            known.error.code if known.error else NONE,
-            known.outcome,
-            reason_of(known) or NONE,
-            None if decision is None else (decision.admitted, decision.shared),
-            _end_of_lookup(known),
-            _end_of_key(known),
-        )
+    def count(self, facts: Facts, stages: dict[str, float]) -> None:
+        """Count one answer, and the seconds of the stages that led to it."""
         with self._lock:
-            for add in self._adders.get(facts) or self._adders_of(facts):
-                add(1)
-            stages = (template, *known.stages)
-            observers = self._observers.get(stages) or self._observers_of(*stages)
-            for observe, seconds in zip(observers, known.stages.values(), strict=True):
-                observe(seconds)
+            (self._counts.get(facts) or self._count_of(facts))()
+            names = (facts.route or NONE, *stages)
+            (self._observations.get(names) or self._observation_of(*names))(stages.values())
 
     def set(self, name: str, value: float, *labels: str) -> None:
         """Tell how something stands in this process now."""
         gauge = self._gauges[name]
         (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def _adders_of(self, facts: _Facts) -> list[Add]:
-        """What adds to the series of these facts, found again by all of them at once."""
-        method, template, status, code, outcome, reason, decision, lookup, key = facts
-        series = [self._requests.labels(method, template, str(status), code)]
-        if outcome:
-            series.append(self._sends.labels(outcome, reason))
-        if decision:
-            admitted, shared = decision
-            words = "admitted" if admitted else "refused", "shared" if shared else "local"
-            series.append(self._limits.labels(*words))
-        if lookup:
-            series.append(self._accounts.labels(lookup))
-        if key:
-            series.append(self._keys.labels(key))
-        found = self._adders[facts] = [adder(counter) for counter in series]
+    def _count_of(self, facts: Facts) -> Count:
+        """What adds to the series of these facts."""
+        code = facts.code or NONE
+        series = [self._requests.labels(facts.method, facts.route or NONE, str(facts.status), code)]
+        if facts.outcome:
+            series.append(self._sends.labels(facts.outcome, facts.reason or NONE))
+        if facts.decision:
+            series.append(self._limits.labels(facts.decision, facts.decider))
+        if facts.lookup:
+            series.append(self._accounts.labels(facts.lookup))
+        if facts.key:
+            series.append(self._keys.labels(facts.key))
+        found = self._counts[facts] = counting(series)
         return found
 
-    def _observers_of(self, template: str, *stages: str) -> list[Add]:
+    def _observation_of(self, template: str, *stages: str) -> Observe:
         """What adds to the series of a route's stages, which come in few orders."""
         series = [self._stages.labels(template, stage) for stage in stages]
-        found = self._observers[(template, *stages)] = [observer(histogram, BUCKETS) for histogram in series]
+        found = self._observations[(template, *stages)] = observing(series, BUCKETS)
         return found
 
 
@@ -173,32 +132,3 @@ def _ends_of(operation: Operation) -> Iterator[tuple[str, str]]:
     for error in every_error():
         if operation.said.sends or not error.of_sends:
             yield str(error.status), error.code
-
-
-def reason_of(known: RequestState) -> str | None:
-    """Why the answer is what it is; None of a good one where nothing was to be sent."""
-    if known.error:
-        return known.error.reason
-    if known.outcome is None:
-        return None
-    return REPLAYED if known.is_replayed else ACCEPTED
-
-
-def account_of(known: RequestState) -> Literal["asked", "remembered"] | None:
-    """Whether the account service was asked for this request, or by an earlier one; None if it came not so far."""
-    found = known.exchanged.get("account")
-    return None if found is None else "asked" if found.attempts else "remembered"
-
-
-def _end_of_lookup(known: RequestState) -> str | None:
-    return "failed" if isinstance(known.error, AccountServiceUnavailableError) else account_of(known)
-
-
-def _end_of_key(known: RequestState) -> str | None:
-    """What a key was found to be; None for requests without one, or that did not come so far."""
-    if known.attempt:
-        return REPLAYED if known.is_replayed else "new"
-    # Without an attempt a message of unknown outcome is that of an earlier request, as long as nothing was sent.
-    if "chat" in known.exchanged:
-        return None
-    return _ENDS_OF_KEYS.get(type(known.error)) if known.error else None

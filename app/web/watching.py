@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, Response
 
 from app.web import logs, state
+from app.web.facts import facts_of
 from app.web.logs import Write
 from app.web.metrics import Metrics
 from app.web.operations import Operation
@@ -66,9 +67,9 @@ class Watch:
             request = current()
             known = state_of(request.environ)
             _finish(known)
-            route = request.url_rule.rule if request.url_rule else None
-            logs.log(self.write, request, route, known, response)
-            self.metrics.count(request.method, route, known, response)
+            facts = facts_of(request, known, response.status_code)
+            logs.log(self.write, facts, request, known, response)
+            self.metrics.count(facts, known.stages)
         except Exception as error:  # noqa: BLE001 - a sent message is never turned into an error
             _tell("answer not noted", error)
         return response

@@ -1,6 +1,7 @@
 """What operators see of requests: one line in the log and the right counts, whatever becomes of them."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -178,8 +179,8 @@ def test_stages_are_measured(caller: Caller, app: Flask) -> None:
     assert stages == dict.fromkeys(["auth", "limit", "account", "upstream", "total"], 1)
 
 
-def test_limits_and_accounts_are_counted(caller: Caller, wire: Wire, app: Flask) -> None:
-    """Decisions by their end and by who made them, look-ups by where the answer came from."""
+def test_limits_and_accounts_are_counted(caller: Caller, wire: Wire, app: Flask, lines: Heard) -> None:
+    """Decisions by their end and by who made them, look-ups by where the answer came from, as lines tell it."""
     for _ in range(31):
         caller.send()
     wire.answer_accounts = lambda _: NothingSentError("refused")
@@ -187,6 +188,8 @@ def test_limits_and_accounts_are_counted(caller: Caller, wire: Wire, app: Flask)
     assert counted(app, "limit_decisions_total", decision="admitted", store="shared") == 31
     assert counted(app, "limit_decisions_total", decision="refused", store="shared") == 1
     assert by_label(app, "account_lookups_total", "result") == {"asked": 1, "remembered": 29, "failed": 1}
+    told = Counter(line.get("account") for line in lines)
+    assert told == {"asked": 1, "remembered": 29, "failed": 1, None: 1}
     assert counted(app, "sends_total", outcome="not_sent", reason="refused") == 1
 
 
