@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app.stores.sqlite import BUSY_SECONDS, LOG_BYTES, SWEEP_EVERY, SWEEP_ROWS, SqliteStore
+from app.stores.sqlite import SWEEP_EVERY, SWEEP_ROWS, SqliteStore
+from app.stores.sqlite.log import LOG_BYTES
+from app.stores.sqlite.turns import BUSY_SECONDS
 from tests.unit.stores.databases import holding
 
 # What a hit adds to it, at least: a page, and what is before a page there.
@@ -126,7 +128,7 @@ def test_it_is_on_the_disk_before_anybody_has_to_wait(
         reader.execute("SELECT count(*) FROM windows").fetchall()
 
         def sync(file: int) -> None:
-            synced.append(file)
+            synced.append(os.fstat(file).st_ino)
             if reader.in_transaction:
                 # Until now not all of the log could be written down.
                 reader.execute("COMMIT")
@@ -136,5 +138,5 @@ def test_it_is_on_the_disk_before_anybody_has_to_wait(
         for number in takewhile(lambda _: not synced, range(HITS)):
             store.hit(f"user:{number}", 30, 60)
 
-    assert synced == [store._file.get()] * 2
+    assert synced == [path.stat().st_ino] * 2
     assert log_of(path) < LOG_BYTES / 2
