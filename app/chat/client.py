@@ -2,8 +2,11 @@
 
 import json
 import logging
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import NoReturn
 from urllib.parse import urlencode
@@ -124,6 +127,17 @@ def _refusal(response: requests.Response, refusals: Refusals, unclear: type[Serv
 
 
 def _wait(retry_after: str) -> int:
-    """The chat service's Retry-After in seconds, between 1 and 60; dates and nonsense count as 1."""
-    seconds = int(retry_after.lstrip("0")[:4] or 1) if retry_after.isascii() and retry_after.isdigit() else 1
+    """The chat service's Retry-After, seconds or a date (RFC 9110 section 10.2.3), between 1 and 60 seconds.
+
+    Nonsense counts as 1.
+    """
+    is_number = retry_after.isascii() and retry_after.isdigit()
+    seconds = int(retry_after.lstrip("0")[:4] or 1) if is_number else _seconds_until(retry_after)
     return min(max(seconds, 1), _LONGEST_WAIT)
+
+
+def _seconds_until(date: str) -> int:
+    try:
+        return math.ceil(parsedate_to_datetime(date).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0

@@ -48,6 +48,11 @@ class Answer:
         """Whether more has been received than this answer."""
         return not self._received.is_taken
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it says, with its head, that nothing was done: a client error (RFC 9110, 15.5)."""
+        return 400 <= self.status < 500  # noqa: PLR2004 - as the RFC has it
+
     def begin(self) -> None:
         """Read heads until one is final (RFC 9110, 15.2): MAX_INTERIM_ANSWERS at most before it, no 101."""
         for _ in range(MAX_INTERIM_ANSWERS + 1):

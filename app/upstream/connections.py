@@ -9,6 +9,7 @@ from typing import NamedTuple
 import requests
 
 from app.upstream.answers import Answer
+from app.upstream.received import ReceivedError
 from app.upstream.sockets import DeadlineSocket, Lookup, Trust, connect, secure
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -53,7 +54,7 @@ class Connection:
     def exchange(self, request: requests.PreparedRequest, target: str, deadline: float, room: int) -> Answer:
         """Send the request and read the whole answer, both before the deadline (`time.monotonic`).
 
-        A body of more than `room` bytes is none.
+        A body of more than `room` bytes is none. A refusal (4xx) is one whatever becomes of its body.
 
         Raises OSError, ValueError, TypeError, ReceivedError; `handed_over` tells whether anything was sent.
         """
@@ -68,7 +69,12 @@ class Connection:
         sock.sendall(data)
         answer = Answer(sock, method=request.method)
         answer.begin()
-        answer.body = answer.read_body(room)
+        try:
+            answer.body = answer.read_body(room)
+        except (ReceivedError, OSError):
+            if not answer.refuses:
+                raise
+            return answer
         self.reusable = not (answer.will_close or answer.is_followed or _has_more(sock))
         return answer
 

@@ -26,6 +26,9 @@ from app.upstream.received import ReceivedError
 from app.upstream.sockets import HandshakeError, Lookup, Trust
 
 DEFAULT_SECONDS = 8.0
+# An answer may repeat the body of the request in JSON, which takes up to six bytes for one (RFC 8259, 7). In
+# MAX_BODY_BYTES there is room for that of one so long, beside the rest.
+_SHORT, _ECHO = 8192, 6
 _LAST_PORT = 65535
 
 # No user, no fragment, nothing that would have to be encoded: what is sent is what is written.
@@ -96,8 +99,8 @@ class Transport(BaseAdapter):
     """One request, one answer: no redirect, no retry, no proxy, no .netrc, no cookie, no decoding.
 
     Safe from any thread and after a fork; constructing it opens nothing. `clock` (seconds) decides how long
-    connections have been idle, `lookup` is called as `socket.getaddrinfo`, a longer body than `max_body_bytes`
-    is no answer.
+    connections have been idle, `lookup` is called as `socket.getaddrinfo`. A longer body than `max_body_bytes` is
+    no answer; a long request adds to that six times what it has beyond 8 KiB.
     """
 
     def __init__(
@@ -133,8 +136,9 @@ class Transport(BaseAdapter):
         origin, target = _locate(request.url or "", verify)
         pool = self._pool()
         connection = pool.take(origin) or Connection(origin, pool.context, self._lookup)
+        room = self._room + _ECHO * max(0, len(request.body or b"") - _SHORT)
         try:
-            answer = connection.exchange(request, target, deadline, self._room)
+            answer = connection.exchange(request, target, deadline, room)
         except Exception as error:  # noqa: BLE001  # whatever it is, what was sent is sent
             kind, word = _why(error, handed_over=connection.handed_over)
             # What is foreseen may quote the peer or a credential; what is not needs its traceback.

@@ -1,6 +1,8 @@
 import json
 import logging
+import time
 from collections.abc import Iterator
+from email.utils import formatdate
 
 import pytest
 from hypothesis import given, settings
@@ -114,12 +116,22 @@ def test_refusal(status: int) -> None:
             ("\u0665", 1),
             ("²", 1),
         ),
-        ("Wed, 21 Oct 2037 07:28:00 GMT", 1),
+        ("Wed, 21 Oct 2037 07:28:00 GMT", 60),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1),
+        ("Wed, 99 Oct 2037 07:28:00 GMT", 1),
+        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", 1),
     ],
 )
 def test_how_long_a_busy_service_waits(given: str, told: int) -> None:
-    """Its Retry-After, between 1 and 60 s; a date or nonsense counts as 1."""
+    """Its Retry-After, seconds or a date, between 1 and 60 s; nonsense counts as 1."""
     assert failure(answering(status=429, Retry_After=given)).retry_after == told
+
+
+def test_a_busy_service_that_names_a_time() -> None:
+    """Until then, not a second less."""
+    date = formatdate(time.time() + 30, usegmt=True)
+    # The date has no fractions of a second.
+    assert failure(answering(status=429, Retry_After=date)).retry_after in {28, 29, 30}
 
 
 def test_a_busy_service_that_does_not_say() -> None:

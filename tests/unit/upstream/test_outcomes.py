@@ -70,6 +70,33 @@ def test_no_answer(serve: Serve, transport: Transport, script: Script, reason: s
     assert (caught.value.reason, str(caught.value)) == (reason, reason)
 
 
+REFUSED = b"HTTP/1.1 404 Not Found\r\n"
+REFUSALS: dict[str, Script] = {
+    "long": then(REFUSED + b"Content-Length: 70000\r\n\r\n" + b"x" * 70_000, "close"),
+    "endless": then(REFUSED + b"\r\n" + b"x" * 70_000, "close"),
+    "cut": then(REFUSED + b"Content-Length: 100\r\n\r\nNot", "close"),
+    "reset": then(REFUSED + b"Content-Length: 100\r\n\r\n", "reset"),
+    "of broken chunks": then(REFUSED + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", "close"),
+    "hanging": then(REFUSED + b"Content-Length: 100\r\n\r\nNot", "wait"),
+}
+
+
+@pytest.mark.parametrize("script", REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_whose_body_does_not_come(serve: Serve, transport: Transport, script: Script) -> None:
+    """Its head has said that nothing was done, in time; the connection is not used again."""
+    peer = serve(script, Caller.answer)
+    answer = post(transport, peer.url, timeout=TOTAL)
+    assert (answer.status_code, answer.content) == (404, b"")
+    assert post(transport, peer.url).content == b"ok"
+
+
+@pytest.mark.parametrize("fields", [b"Content-Length: 0\r\nContent-Length: 0\r\n", b"No field\r\n"])
+def test_a_refusal_whose_head_is_broken(serve: Serve, transport: Transport, fields: bytes) -> None:
+    """It may be something else."""
+    with pytest.raises(NoAnswerError, match="malformed"):
+        post(transport, serve(then(REFUSED + fields + b"\r\n", "close")).url)
+
+
 def test_reset_on_accept(serve: Serve, transport: Transport) -> None:
     """The reset may come before the first byte or after it; the failure says which."""
     with pytest.raises(TransportError, match="reset"):

@@ -10,13 +10,13 @@ import pytest
 import requests
 
 from app.upstream.transport import NoAnswerError, NothingSentError, Transport, prepare
-from tests.unit.upstream.peers import OK, Caller, Peer, answering
+from tests.unit.upstream.peers import OK, Caller, Peer, Script, answering
 
 Serve = Callable[..., Peer]
 
 
-def post(transport: Transport, url: str) -> requests.Response:
-    return transport.send(prepare("POST", url, {}, b"{}"), timeout=5)
+def post(transport: Transport, url: str, body: bytes = b"{}") -> requests.Response:
+    return transport.send(prepare("POST", url, {}, body), timeout=5)
 
 
 def test_a_redirect_is_an_answer(serve: Serve, transport: Transport) -> None:
@@ -61,6 +61,21 @@ def test_the_bound_of_a_body(serve: Serve, head: bytes, body: bytes, size: int) 
         else:
             with pytest.raises(NoAnswerError, match="too_large"):
                 post(transport, url)
+
+
+@pytest.mark.parametrize(("asked", "longest"), [(2, 65_536), (8192, 65_536), (65_536, 409_600)])
+def test_the_bound_of_an_answer_to_a_long_request(
+    serve: Serve, transport: Transport, asked: int, longest: int
+) -> None:
+    """It may repeat what it was asked, with every byte escaped: so long a message can be sent, and known to be."""
+
+    def answer(size: int) -> Script:
+        return lambda caller: caller.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+
+    url = serve(answer(longest)).url
+    assert len(post(transport, url, b"x" * asked).content) == longest
+    with pytest.raises(NoAnswerError, match="too_large"):
+        post(transport, serve(answer(longest + 1)).url, b"x" * asked)
 
 
 def test_the_answer_is_complete(serve: Serve, transport: Transport) -> None:
