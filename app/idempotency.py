@@ -68,7 +68,7 @@ class Idempotency:
         claim = self._claimed(key, fingerprint, owner, again=False)
         repeats = self._dedupes and claim.state is ClaimState.UNKNOWN
         if repeats:
-            claim = self._claimed(key, fingerprint, owner, again=True)
+            claim = self._claimed_again(key, fingerprint, owner)
         if claim.state in _REFUSALS:
             raise _REFUSALS[claim.state]
         return Attempt(key, owner, claim.answer, repeats)
@@ -86,6 +86,13 @@ class Idempotency:
                 "outcome not recorded",
                 extra={"key": attempt.key, "send_outcome": outcome, "exception": type(error).__name__},
             )
+
+    def _claimed_again(self, key: str, fingerprint: str, owner: str) -> Claim:
+        """A claim on a key of unknown outcome, which stays so where there is no store any more."""
+        try:
+            return self._claimed(key, fingerprint, owner, again=True)
+        except IdempotencyUnavailableError as error:
+            raise SendOutcomeUnknownError from error
 
     def _claimed(self, key: str, fingerprint: str, owner: str, *, again: bool) -> Claim:
         try:

@@ -3,8 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from app.errors import Outcome
@@ -20,7 +19,6 @@ class _Era:
     """The time of a process from one recovery of the shared store to the next; with a `prober` it is lost."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    local: MemoryStore = field(default_factory=MemoryStore)
     closing: threading.Event = field(default_factory=threading.Event)
     prober: threading.Thread | None = None
 
@@ -33,8 +31,10 @@ class FailoverStore:
     then still names the whole limit, with the `remaining` and the times of this process.
 
     Only hits in flight at the moment of the loss are delayed by it. From then on hits do not ask the shared
-    store; one thread, which lives from the loss to the recovery, asks it every two seconds. What was
-    admitted meanwhile is forgotten when the shared store is back.
+    store; one thread, which lives from the loss to the recovery, asks it every two seconds.
+
+    What the shared store has admitted the processes do not know, nor does it learn what they have: in the windows
+    around a loss, however often the store comes and goes, both may admit the whole limit.
     """
 
     def __init__(self, shared: Store, processes: int, *, probe_every: float = 2.0) -> None:
@@ -42,6 +42,8 @@ class FailoverStore:
         self._processes = processes
         self._probe_every = probe_every
         self._era = PerProcess(_Era)
+        # Kept from one loss to the next: a store that comes and goes gives nobody their share anew each time.
+        self._local = MemoryStore()
 
     @property
     def degraded(self) -> bool:
@@ -57,17 +59,27 @@ class FailoverStore:
             except StoreLostError as error:
                 self._lose(era, error)
         share = max(1, limit // self._processes)
-        return replace(era.local.hit(key, share, window), limit=limit, shared=False)
+        return replace(self._local.hit(key, share, window), limit=limit, shared=False)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
         """As `Store.claim`; while the shared store is lost it raises at once: no process may decide alone."""
-        with self._noticing_loss(self._era.get()):
+        era = self._era.get()
+        if era.prober is not None:
+            raise StoreLostError("lost")
+        try:
             return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
+        except StoreLostError as error:
+            self._lose(era, error)
+            raise
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
-        """As `Store.settle`."""
-        with self._noticing_loss(self._era.get()):
+        """As `Store.settle`; tried also while the store is lost, as it may have been away for a moment only."""
+        era = self._era.get()
+        try:
             self._shared.settle(key, owner, outcome, answer)
+        except StoreLostError as error:
+            self._lose(era, error)
+            raise
 
     def probe(self) -> None:
         """As `Store.probe`, of the shared store."""
@@ -80,16 +92,6 @@ class FailoverStore:
             era.closing.set()
             era.prober.join()
         self._shared.close()
-
-    @contextmanager
-    def _noticing_loss(self, era: _Era) -> Iterator[None]:
-        if era.prober is not None:
-            raise StoreLostError("lost")
-        try:
-            yield
-        except StoreLostError as error:
-            self._lose(era, error)
-            raise
 
     def _lose(self, era: _Era, error: StoreLostError) -> None:
         # Whoever is late finds that its era has been lost already, and does not lose the next one.

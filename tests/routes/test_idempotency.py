@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.stores import StoreLostError
+from app.stores import Claim, StoreLostError
 from app.stores.memory import MemoryStore
 from app.upstream.transport import NoAnswerError, NothingSentError
 from config.settings import load
@@ -216,6 +216,25 @@ def test_a_repetition_that_is_refused_forgets_nothing(
     other = keyed(caller, json={"message_body": "Another text"})
     assert other.get_json()["code"] == "IDEMPOTENCY_KEY_REUSED"
     assert keyed(caller).status_code == 200
+
+
+def test_a_repetition_that_finds_no_store_forgets_nothing(environ: dict[str, str], wire: Wire) -> None:
+    """The store has just told that the first message may be out, and is lost before the key is claimed again."""
+
+    class LostInBetween(MemoryStore):
+        def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
+            if again:
+                raise StoreLostError("gone")
+            return super().claim(key, fingerprint, owner, lease=lease, again=again)
+
+    caller = caller_of({**environ, "CHAT_SERVICE_DEDUPES": "true"}, wire, LostInBetween())
+    wire.answer_chat = lambda *_: NoAnswerError("reset")
+    keyed(caller)
+    answer = keyed(caller)
+
+    assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("SEND_OUTCOME_UNKNOWN", "unknown")
+    assert "Retry-After" not in answer.headers
+    assert len(wire.chats) == 1
 
 
 def test_a_store_full_of_keys_keeps_its_windows(environ: dict[str, str], wire: Wire) -> None:

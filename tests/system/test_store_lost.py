@@ -1,4 +1,4 @@
-"""The store is lost, and comes back: nobody's request fails, and never are more than 30 sent."""
+"""The store is lost, and comes back: nobody's request fails, and neither side admits more than 30."""
 
 import subprocess
 import sys

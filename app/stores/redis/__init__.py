@@ -13,6 +13,9 @@ CALL_SECONDS = 0.2
 # A probe may have to find a new master among servers that do not answer, and nobody waits for it.
 PROBE_SECONDS = 1.0
 
+# What reading an answer raises that is none of ours.
+_UNREADABLE = (ValueError, TypeError, AttributeError)
+
 # The name in the key keeps other users of the same server, and other kinds of values, apart.
 WINDOW_PREFIX = "send-message:window:"
 KEY_PREFIX = "send-message:key:"
@@ -84,7 +87,7 @@ class RedisStore:
         record = (fingerprint, owner, *lifetime(lease), int(again))
         with self._within(CALL_SECONDS) as until:
             mine, same, state, lapsed, answer = self._servers.run(until, CLAIM, KEY_PREFIX + key, *record)
-        return judge(mine, same, state.decode(), lapsed, answer)
+            return judge(mine, same, state.decode(), lapsed, answer)
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As `Store.settle`."""
@@ -109,7 +112,7 @@ class RedisStore:
     def _within(self, seconds: float) -> Iterator[float]:
         try:
             yield time.monotonic() + seconds
-        except LOST as error:
+        except (*LOST, *_UNREADABLE) as error:
             # After a restart of the server every idle connection is dead.
             self._servers.forget()
             raise StoreLostError(type(error).__name__) from error

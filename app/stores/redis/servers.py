@@ -82,6 +82,9 @@ class Servers:
     def _learn(self, until: float) -> Sequence[Address]:  # noqa: ARG002 - for subclasses
         return self._known
 
+    def _check(self, address: Address, until: float) -> None:
+        """Raise _ReplacedError if nobody should connect to this server now."""
+
     def _owner(self, until: float, key: str) -> Address:
         owners = self._owners = self._owners or self._learn(until)
         return owners[key_slot(key.encode()) * len(owners) // REDIS_CLUSTER_HASH_SLOTS]
@@ -92,12 +95,14 @@ class Servers:
         with self._pools.setdefault(address, new).lend() as connection:
             if connection.is_connected and _is_stale(connection):
                 connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
+            if not connection.is_connected:
+                self._check(address, until)
             for command in commands:
                 # Zero would make the socket non-blocking. A name may have two addresses, both of them dead.
                 left = max(0.001, until - time.monotonic())
                 connection.socket_timeout, connection.socket_connect_timeout = left, left / 2
                 connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py
-                answer = connection.read_response(timeout=left)
+                answer = connection.read_response(timeout=max(0.001, until - time.monotonic()))
             return answer
 
 
@@ -114,22 +119,47 @@ def _is_stale(connection: AbstractConnection) -> bool:
         return True
 
 
+class _ReplacedError(redis.ConnectionError):
+    """It was the master, and is no longer."""
+
+
 class Sentinels(Servers):
-    """The master of `service`, asked of the sentinels once and again after each loss.
+    """The master of `service`, asked of the sentinels before each connection to it.
 
     A master that was replaced is read-only, and the sentinels close its connections (Redis, "Sentinel clients").
+    But one that died, and comes back before the sentinels have told it, takes itself for the master.
     """
 
     def __init__(self, connect: Callable[[Address], AbstractConnection], sentinels: Servers, service: str) -> None:
         super().__init__(connect, ())
         self._sentinels = sentinels
         self._service = service
+        # The end of the latest call that has asked them.
+        self._asked_by = 0.0
+
+    def run(self, until: float, script: str, key: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401
+        """As `Servers.run`."""
+        try:
+            return super().run(until, script, key, *arguments)
+        except _ReplacedError:
+            # Nothing was said to it, and by now it is known who took its place.
+            return super().run(until, script, key, *arguments)
 
     def _learn(self, until: float) -> Sequence[Address]:
         command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
         _, (host, port) = self._sentinels.first_answer(until, *command)
         self._sentinels.forget()
+        self._asked_by = until
         return [(host.decode(), int(port))]
+
+    def _check(self, address: Address, until: float) -> None:
+        if self._asked_by == until:
+            return
+        owners = self._learn(until)
+        if owners != [address]:
+            self.forget()
+            self._owners = owners
+            raise _ReplacedError
 
 
 class Cluster(Servers):

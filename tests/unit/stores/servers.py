@@ -127,6 +127,23 @@ def watched(folder: Path) -> Iterator[tuple[Server, Server]]:
 
 
 @contextmanager
+def replicated(folder: Path) -> Iterator[tuple[Server, Server, Server]]:
+    """A master, its replica, and the sentinel that soon has that take its place."""
+    with ExitStack() as stack:
+        master = stack.enter_context(server(folder / "m"))
+        options = ("--save", "", "--replicaof", f"127.0.0.1 {master.port}", "--repl-diskless-sync-delay", "0")
+        replica = stack.enter_context(Server(folder / "r", *options))
+        config = folder / "sentinel.conf"
+        config.write_text(
+            f"sentinel monitor main 127.0.0.1 {master.port} 1\nsentinel down-after-milliseconds main 500\n"
+        )
+        sentinel = stack.enter_context(Server(folder / "w", str(config), "--sentinel"))
+        wait_for(lambda: "master_link_status:up" in str(tell(replica, "INFO replication")))
+        wait_for(lambda: len(tell(sentinel, "SENTINEL REPLICAS", "main")) == 1)  # type: ignore[arg-type]  # as Redis answers
+        yield master, replica, sentinel
+
+
+@contextmanager
 def clustered(folder: Path, nodes: int = 3) -> Iterator[list[Server]]:
     """Masters that share the slots evenly."""
     with ExitStack() as stack:

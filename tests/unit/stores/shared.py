@@ -2,6 +2,7 @@
 
 import threading
 
+from app.errors import Outcome
 from app.stores import Decision, StoreLostError
 from app.stores.memory import MemoryStore
 
@@ -25,6 +26,11 @@ class Shared(MemoryStore):
         self.all_here.wait()
         self._refuse_if_lost()
         return super().hit(key, limit, window)
+
+    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+        """As the real one."""
+        self._refuse_if_lost()
+        super().settle(key, owner, outcome, answer)
 
     def probe(self) -> None:
         """As the real one."""

@@ -13,7 +13,7 @@ import redis
 
 from app.stores import Store, StoreLostError
 from app.stores.opening import open_store
-from app.stores.redis import WINDOW_PREFIX
+from app.stores.redis import KEY_PREFIX, WINDOW_PREFIX
 from app.stores.redis.servers import LOST
 from tests.unit.stores.relay import relay
 from tests.unit.stores.servers import Server, tell
@@ -167,6 +167,16 @@ def test_a_value_of_another_kind_is_a_lost_store(store: Store, own_valkey: Serve
     tell(own_valkey, "RPUSH", f"{WINDOW_PREFIX}a", "x")
 
     assert lost(store) == "ResponseError"
+
+
+def test_a_record_that_cannot_be_read_is_a_lost_store(store: Store, own_valkey: Server) -> None:
+    """The same, where what they keep there is of our kind."""
+    tell(own_valkey, "SET", f"{WINDOW_PREFIX}a", "x" * 16)
+    tell(own_valkey, "HSET", f"{KEY_PREFIX}a", "owner", "they", "fingerprint", "theirs", "state", "theirs")
+
+    assert lost(store) == "ValueError"
+    with pytest.raises(StoreLostError, match=r"^ValueError$"):
+        store.claim("a", "theirs", "owner", lease=60, again=False)
 
 
 def test_a_wrong_password_is_told_without_repeating_it(own_valkey: Server) -> None:

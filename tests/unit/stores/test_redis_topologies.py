@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
-from app.stores import Store, StoreLostError
+from app.stores import ClaimState, Store, StoreLostError
 from app.stores.opening import open_store
 from app.stores.redis import WINDOW_PREFIX
 from tests.unit.stores.hammer import Hammer
-from tests.unit.stores.servers import Server, clustered, tell, wait_for, watched, works
+from tests.unit.stores.servers import Server, clustered, replicated, tell, wait_for, watched, works
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.system]
 
@@ -132,6 +132,26 @@ def test_a_dead_sentinel_does_not_matter_to_open_connections(
     pair[1].resume()
 
     assert remaining == 28
+
+
+def test_a_master_that_comes_back_is_not_believed(place: Path) -> None:
+    """Before the sentinels have told it, it takes claims like a master, and forgets them when it is told.
+
+    The sentinels are asked before each connection: by who was idle when the master went, and by new ones.
+    """
+    with replicated(place / "failover") as (master, replica, sentinel):
+        busy, idle = (open_store(sentinel_url(sentinel)) for _ in range(2))
+        idle.probe()
+        master.kill()
+        wait_for(lambda: "role:master" in str(tell(replica, "INFO replication")))
+        wait_for(lambda: works(busy))
+        first = busy.claim("key", "fingerprint", "first", lease=60, again=False)
+        master.start()
+        second = idle.claim("key", "fingerprint", "second", lease=60, again=False)
+        busy.close()
+        idle.close()
+
+    assert (first.state, second.state) == (ClaimState.NEW, ClaimState.IN_PROGRESS)
 
 
 @on_a_cluster
