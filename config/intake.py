@@ -122,6 +122,8 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if not may_follow:
             self.method_queue.defer(self._part, conn)
         elif conn.parser.rest():
+            # Gunicorn lets it block for its threads; the loop reads from it whether or not the rest is here.
+            conn.sock.setblocking(False)
             self.method_queue.defer(self.enqueue_req, conn)
         else:
             self._pause(conn)
@@ -151,7 +153,8 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def _reads(self, conn: TConn) -> bool:
         """Whether there is nothing more to wait for."""
         try:
-            # Not `recv`, which would wait as long as the socket's timeout says; the file itself never blocks here.
+            # Not `recv`, which would wait as long as the timeout of the socket says. The file itself blocks only where
+            # it was let, and then the loop has been told that there is something to read.
             data = os.read(conn.sock.fileno(), 65536)
         except BlockingIOError:
             return False

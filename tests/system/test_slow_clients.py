@@ -197,13 +197,22 @@ def test_a_request_in_pieces_is_a_request(crowd: Crowd) -> None:
         assert await_answer(client).status == 200
 
 
-def test_requests_behind_each_other_are_answered_in_turn(crowd: Crowd) -> None:
-    """Three and a half requests in one packet: three answers, and the fourth when its rest is here."""
+def test_requests_behind_each_other_are_answered_in_turn(server: Server, crowd: Crowd) -> None:
+    """Three and a half requests in one packet: three answers, and the fourth when its rest is here.
+
+    All workers wait for the rest of one, and serve everybody else meanwhile.
+    """
     first = CALL.to_bytes() + CHUNKED.to_bytes() + WHOLE
-    (client,) = crowd.join(1, first + WHOLE[:-9])
-    assert [await_answer_of(client) for _ in range(3)] == [200] * 3
-    client.socket.sendall(WHOLE[-9:])
-    assert await_answer_of(client) == 200
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.connect_to(pid)) for pid in server.pids()]
+        for client in clients:
+            client.socket.sendall(first + WHOLE[:-9])
+            assert [await_answer_of(client) for _ in range(3)] == [200] * 3
+        (other,) = crowd.join(1, WHOLE)
+        assert await_answer_of(other) == 200
+        for client in clients:
+            client.socket.sendall(WHOLE[-9:])
+            assert await_answer_of(client) == 200
 
 
 def await_answer_of(client: Connection) -> int:
