@@ -29,9 +29,10 @@ from app.upstream.transport import Transport
 from app.web import health, rendering, services, watching
 from app.web.limits import Limits
 from app.web.metrics import Metrics
-from app.web.operations import operations
+from app.web.operations import hooks, operations
 from app.web.reference import data, pages
 from app.web.watching import Gauges, Watch
+from config.checks import rate_limit
 from config.logs import dictionary, write
 from config.settings import Settings, SettingsError, load
 
@@ -105,10 +106,11 @@ def create_app(
     app.watch = made.watch
     rendering.install(app)
     watching.install(app, made.watch)
+    known = hooks(app)
     reference = (data.blueprint, pages.blueprint) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
         app.register_blueprint(blueprint)
-    declared = made.watch.operations = operations(app)
+    declared = made.watch.operations = operations(app, rate_limit, known)
     if settings.reference:
         data.install(app.extensions, declared, settings.rate_limit)
     return app

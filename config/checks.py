@@ -1,5 +1,6 @@
 """What a setting must be. Each check returns, or raises ValueError with a sentence that shows no value."""
 
+import ipaddress
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -17,12 +18,14 @@ _SYMMETRIC = frozenset({"HS256", "HS384", "HS512"})
 _ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 _NETWORK_STORES = frozenset({"redis", "rediss", "redis+sentinel", "redis+cluster", "redis+unix"})
 _URL = re.compile(
-    r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
+    r"https?://([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[(?P<v6>[0-9A-Fa-f:.]+)\])(:(?P<port>[1-9][0-9]{0,4}))?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
 )
 _ADDRESS = re.compile(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(?P<port>[0-9]{1,5})")
 _LARGEST_PORT = 65535
 # A window keeps 16 bytes for each admission.
 _LARGEST_LIMIT = 1_000_000
+_LONGEST_WINDOW = 366 * 86_400
+_ZERO = re.compile(r"\b0+\b")
 _KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL")
 _SECRET_BYTES = 32
 _RSA_BITS = 2048
@@ -38,7 +41,7 @@ def algorithms(names: tuple[str, ...]) -> None:
 def url(value: str) -> None:
     """An absolute http or https URL without user, query or fragment."""
     found = _URL.fullmatch(value)
-    if not found or int(found["port"] or 0) > _LARGEST_PORT:
+    if not found or int(found["port"] or 0) > _LARGEST_PORT or not _is_v6(found["v6"] or "::1"):
         raise ValueError(
             "An http:// or https:// URL of host, port and path: no user, password, query or fragment."
         )
@@ -65,7 +68,9 @@ def rate_limit(value: str) -> None:
         limits = parse_many(value)
     except ValueError:
         limits = []
-    if len(limits) != 1 or not 1 <= limits[0].amount <= _LARGEST_LIMIT or limits[0].get_expiry() < 1:
+    # Of `0 minutes` limits makes one.
+    is_one = len(limits) == 1 and not _ZERO.search(value)
+    if not is_one or limits[0].amount > _LARGEST_LIMIT or limits[0].get_expiry() > _LONGEST_WINDOW:
         raise ValueError('One limit such as "30 per minute" or "100 per 5 minutes".')
 
 
@@ -132,9 +137,19 @@ def keys(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield " and ".join(given), f"With these algorithms set {' or '.join(wanted)}, and only that."
     elif given == ["JWT_JWKS_URL"] and values["jwt_previous_public_key"]:
         yield "JWT_PREVIOUS_PUBLIC_KEY_FILE", "Not used with JWT_JWKS_URL: the key set has all keys."
-    if symmetric is not None:
+    if symmetric is None:
+        yield from _short_secrets(values)
+    else:
         unfit = list(_unfit(values, symmetric=symmetric))
         yield from unfit or ([] if symmetric else _unserved(values))
+
+
+def _short_secrets(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with secrets for whatever algorithms."""
+    for name in ("JWT_SECRET", "JWT_PREVIOUS_SECRET"):
+        value = values[_field(name)]
+        if value and (sentence := _bad_secret(value)):
+            yield name, sentence
 
 
 def _unfit(values: Mapping[str, Any], *, symmetric: bool) -> Iterator[tuple[str, str]]:
@@ -197,6 +212,14 @@ def _fitting(key: PublicKeyTypes | None, names: tuple[str, ...]) -> list[str]:
 
 def _field(variable: str) -> str:
     return variable.removesuffix("_FILE").lower()
+
+
+def _is_v6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _split(value: str) -> SplitResult | None:

@@ -153,8 +153,8 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def _reads(self, conn: TConn) -> bool:
         """Whether there is nothing more to wait for."""
         try:
-            # Not `recv`, which would wait as long as the timeout of the socket says. The file itself blocks only where
-            # it was let, and then the loop has been told that there is something to read.
+            # Not `recv`, which would wait as long as the socket's timeout says. The file blocks only where it was
+            # let, and then there is something to read.
             data = os.read(conn.sock.fileno(), 65536)
         except BlockingIOError:
             return False

@@ -6,5 +6,8 @@ from pkgutil import iter_modules
 from flask import Blueprint
 
 BLUEPRINTS: tuple[Blueprint, ...] = tuple(
-    import_module(f"{__name__}.{module.name}").blueprint for module in iter_modules(__path__)
+    found
+    for module in iter_modules(__path__)
+    for found in vars(import_module(f"{__name__}.{module.name}")).values()
+    if isinstance(found, Blueprint)
 )

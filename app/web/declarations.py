@@ -1,7 +1,7 @@
 """What the decorators of a view say of it, in one record that the guard, the documents and the tests read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from marshmallow import Schema
@@ -21,9 +21,11 @@ class DeclarationError(Exception):
 class Declaration:
     """All that is said of one operation. `role` is None without a guard, `limit` where the setting holds.
 
-    `decorators` are those that said it, the one next to the view first.
+    `decorators` are those that said it, the one next to the view first. It is said of `view` alone: what is put
+    around that later is another, of which nothing is known, whatever `functools.wraps` copies.
     """
 
+    view: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
     public: bool = False
     role: str | None = None
     company_in: Place = "url"
@@ -51,11 +53,12 @@ def public(view: View) -> View:
 def declare(inner: Callable[..., Any], outer: View, decorator: str, **said: Any) -> View:  # noqa: ANN401 - of fields
     """Note on `outer` what is said of `inner`, and what this decorator adds to it."""
     before = declaration_of(inner)
-    vars(outer)["declaration"] = replace(before, decorators=(*before.decorators, decorator), **said)
+    decorators = (*before.decorators, decorator)
+    vars(outer)["declaration"] = replace(before, decorators=decorators, view=outer, **said)
     return outer
 
 
 def declaration_of(view: Callable[..., Any]) -> Declaration:
     """What has been said of the view."""
     found: Declaration = getattr(view, "declaration", Declaration())
-    return found
+    return found if found.view is view else Declaration()

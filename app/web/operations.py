@@ -1,19 +1,32 @@
 """The operations of an application; one that is declared wrongly, or not at all, keeps it from starting."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
-from limits import parse_many
+from werkzeug.routing import Rule
 
 from app.web.declarations import Declaration, DeclarationError, declaration_of
 
+_ID = re.compile("<[^>]*>")
 _WITH_BODY, _WITHOUT_BODY = {"POST", "PUT"}, {"GET", "DELETE"}
 # From the view outwards: what stands above runs first, so nothing is read before the caller is known.
 _ORDER = ("gives", "sends", "takes", "company_scoped")
-_ADDED_BY_FLASK = {"HEAD", "OPTIONS"}
+# Where Flask keeps what blueprints can put around views, by blueprint; None is the application.
+_HOOKS = (
+    "before_request_funcs",
+    "after_request_funcs",
+    "teardown_request_funcs",
+    "url_value_preprocessors",
+    "url_default_functions",
+    "error_handler_spec",
+)
+_UNGUARDED = "anybody could call it: write @company_scoped(role=…) right below its route, or @public if they may."
 _TWICE = "another operation has this view or its name: write a view of its own, with a name of its own."
+_SAME = "another operation has this method and path: only one of them would be asked."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +49,32 @@ class Operation:
         return self.endpoint.rpartition(".")[2]
 
 
-def operations(app: Flask) -> list[Operation]:
+def hooks(app: Flask) -> Counter[tuple[str | None, str]]:
+    """How many functions there are around views, by where they are registered and as what."""
+    found: Counter[tuple[str | None, str]] = Counter()
+    for kind in _HOOKS:
+        for scope, functions in getattr(app, kind).items():
+            parts = functions.values() if isinstance(functions, dict) else [functions]
+            found[scope, kind] += sum(map(len, parts))
+    return found
+
+
+def operations(
+    app: Flask, check_limit: Callable[[str], None], known: Counter[tuple[str | None, str]] | None = None
+) -> list[Operation]:
     """The company-scoped operations of the application, in the order of their paths.
 
-    Raises DeclarationError unless every rule of it is declared whole, as company-scoped or as public.
+    `check_limit` raises ValueError for what is no limit; `known` are the application's own hooks.
+    Raises DeclarationError unless every rule of it is declared whole, as company-scoped or as public, and nothing
+    else is around a view.
     """
     found = sorted(_every_operation(app), key=lambda operation: (operation.rule, operation.method))
-    problems = [f"{operation}: {problem}" for operation in found for problem in _problems(operation)]
+    problems = [f"{operation}: {problem}" for operation in found for problem in _problems(operation, check_limit)]
     guarded = [operation for operation in found if not operation.said.public]
-    problems += [f"{operation}: {_TWICE}" for operation in _repeated(guarded)]
+    problems += [f"{operation}: {_TWICE}" for operation in _repeated(guarded, lambda it: it.name)]
+    problems += [f"{operation}: {_SAME}" for operation in _repeated(found, _call)]
+    for scope, kind in hooks(app) - (known or Counter()):
+        problems.append(f"{kind} of {scope or 'the application'}: no route may change others; do it in the view.")
     if problems:
         raise DeclarationError("\n".join(problems))
     return guarded
@@ -53,43 +83,62 @@ def operations(app: Flask) -> list[Operation]:
 def _every_operation(app: Flask) -> Iterator[Operation]:
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
-        for method in (rule.methods or set()) - _ADDED_BY_FLASK:
+        for method in _methods(rule):
             ids = tuple(rule.arguments)
             yield Operation(method, rule.rule, rule.endpoint, ids, view, declaration_of(view))
 
 
-def _repeated(guarded: list[Operation]) -> Iterator[Operation]:
-    """Operations whose view has the name of an earlier one's."""
-    names: set[str] = set()
-    for operation in guarded:
-        if operation.name in names:
+def _methods(rule: Rule) -> set[str]:
+    """Those that the view answers; where it answers GET, HEAD is the same."""
+    methods = set(rule.methods or ())
+    if getattr(rule, "provide_automatic_options", False):
+        methods -= {"OPTIONS"}
+    return methods - {"HEAD"} if "GET" in methods else methods
+
+
+def _call(operation: Operation) -> str:
+    """What one asks for, whatever its ids are called."""
+    return f"{operation.method} {_ID.sub('<>', operation.rule)}"
+
+
+def _repeated(found: list[Operation], key: Callable[[Operation], str]) -> Iterator[Operation]:
+    """Operations that share what should be their own with an earlier one."""
+    seen: set[str] = set()
+    for operation in found:
+        if key(operation) in seen:
             yield operation
-        names.add(operation.name)
+        seen.add(key(operation))
 
 
-def _problems(operation: Operation) -> Iterator[str]:
+def _problems(operation: Operation, check_limit: Callable[[str], None]) -> Iterator[str]:
     said = operation.said
+    if operation.rule.endswith("/") and operation.rule != "/":
+        yield "a path without its last slash would be another: let it end without one."
     if said.public or said.role is None:
         if not said.public:
-            yield "anybody could call it: write @company_scoped(role=…) below its route, or @public if they may."
+            yield _UNGUARDED
         elif said.role is not None:
             yield "it is company-scoped and public: take one away."
         return
     for wrong, advice in _RULES:
         if wrong(operation):
             yield advice
+    if said.limit is not None and not _is_limit(said.limit, check_limit):
+        yield 'its limit is not one such as "30 per minute".'
 
 
 def _is_in_order(decorators: tuple[str, ...]) -> bool:
-    return list(decorators) == sorted(decorators, key=_ORDER.index)
+    """With a body and a query, @takes stands there twice."""
+    once = [name for name in decorators if name != "takes"]
+    return list(decorators) == sorted(decorators, key=_ORDER.index) and len(once) == len(set(once))
 
 
-def _is_limit(text: str) -> bool:
+def _is_limit(text: str, check_limit: Callable[[str], None]) -> bool:
     try:
-        limits = parse_many(text)
+        check_limit(text)
     except ValueError:
         return False
-    return len(limits) == 1 and limits[0].amount >= 1
+    return True
 
 
 # What is wrong with a guarded operation, and what to do about it.
@@ -100,7 +149,7 @@ _RULES: tuple[tuple[Callable[[Operation], bool], str], ...] = (
     ),
     (
         lambda it: not _is_in_order(it.said.decorators),
-        f"write its decorators in this order: {', '.join(f'@{name}' for name in reversed(_ORDER))}.",
+        f"write its decorators in this order, each once: {', '.join(f'@{name}' for name in reversed(_ORDER))}.",
     ),
     (
         lambda it: it.said.gives is None,
@@ -135,7 +184,7 @@ _RULES: tuple[tuple[Callable[[Operation], bool], str], ...] = (
         "parts of a path are ids: let their names end in _id, and take other values from the query.",
     ),
     (
-        lambda it: it.said.limit is not None and not _is_limit(it.said.limit),
-        'its limit is not one such as "30 per minute".',
+        lambda it: ":" in it.rule,
+        "parts of a path are text, which the guard looks at: write <company_id> without a converter.",
     ),
 )

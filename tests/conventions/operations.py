@@ -6,7 +6,8 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.web.operations import Operation, operations
+from app.factory import _Application
+from app.web.operations import Operation
 from app.web.reference.document import body_of, example_of
 from app.web.reference.published import ANOTHER_ID, IDS
 from config.settings import load
@@ -15,7 +16,9 @@ from tests.documented import CheckedClient
 from tests.people import ACME, GLOBEX, account, bearer
 from tests.wire import Wire, reply
 
-OPERATIONS = operations(create_app(load(ENVIRON), transport=Wire()))
+_APP = create_app(load(ENVIRON), transport=Wire())
+assert isinstance(_APP, _Application)
+OPERATIONS = [*_APP.watch.operations]
 
 
 class Scratch:

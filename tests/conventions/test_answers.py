@@ -112,8 +112,7 @@ def test_over_the_limit_is_429(operation: Operation) -> None:
     """With the headers of the decision; `Retry-After` is enough; nothing is asked of anybody."""
     scratch = Scratch(operation, RATE_LIMIT="2 per minute")
     limit = int(scratch.call().headers["X-RateLimit-Limit"])
-    while (answer := scratch.call()).status_code == 200:
-        assert len(scratch.wire.chats) <= limit
+    answer = [scratch.call() for _ in range(limit)][-1]
 
     assert told(answer)[:2] == (429, "RATE_LIMIT_EXCEEDED")
     assert answer.headers["X-RateLimit-Remaining"] == "0"

@@ -33,7 +33,7 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         passed_over = shutil.ignore_patterns("__pycache__", "test_guide.py")
-        for name in ("app", "config", "tests/conventions"):
+        for name in ("app", "config", "tests/conventions", "tests/routes"):
             shutil.copytree(ROOT / name, root / name, ignore=passed_over)
         for name in ("setup.cfg", "ruff.toml", "wsgi.py", *(f"tests/{it.name}" for it in ROOT.glob("tests/*.py"))):
             shutil.copy(ROOT / name, root / name)
@@ -101,6 +101,11 @@ def test_a_route_inherits_its_tests(followed: Tree) -> None:
         assert len({name.partition("[")[0] for name in names if operation in name}) >= 12
 
 
+def test_a_route_breaks_no_test_of_others(followed: Tree) -> None:
+    """Those that make routes of their own do not take its names."""
+    followed.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/routes/test_guard.py")
+
+
 @pytest.mark.parametrize(
     "command",
     [["mypy", *FILES], ["ruff", "check", *FILES], ["ruff", "format", "--check", *FILES], ["lint-imports"]],
@@ -116,7 +121,7 @@ def test_a_route_without_a_guard_keeps_the_service_from_starting(tree: Tree) -> 
     tree.change(GUARD, "")
     assert tree.run(sys.executable, "-c", "import wsgi", code=4).splitlines()[-1] == (
         "POST /v1/create-contact (contacts.create_contact): anybody could call it: "
-        "write @company_scoped(role=…) below its route, or @public if they may."
+        "write @company_scoped(role=…) right below its route, or @public if they may."
     )
 
 

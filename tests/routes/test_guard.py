@@ -33,7 +33,7 @@ class Name(Body):
 
 def scratch() -> Blueprint:
     """Operations that answer what their views got."""
-    blueprint = Blueprint("contacts", __name__, url_prefix="/v1")
+    blueprint = Blueprint("people", __name__, url_prefix="/v1")
 
     @blueprint.get("/list/<company_id>")
     @company_scoped(role="conversations", limit="2 per minute")

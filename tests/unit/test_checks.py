@@ -48,6 +48,10 @@ WRONG = [
     ("CHAT_SERVICE_URL", "http://@chat.example", URL),
     ("CHAT_SERVICE_URL", "http://chat.example/?", URL),
     ("CHAT_SERVICE_URL", "http://chat.example/#", URL),
+    ("CHAT_SERVICE_URL", "http://..", URL),
+    ("CHAT_SERVICE_URL", "http://chat..example", URL),
+    ("CHAT_SERVICE_URL", "http://chat.example:0", URL),
+    ("CHAT_SERVICE_URL", "http://[:::::]", URL),
     ("CHAT_SERVICE_TOKEN", "two words", HEADER),
     ("CHAT_SERVICE_TOKEN", "line\r\nX-Other: break", HEADER),
     ("ACCOUNT_SERVICE_TOKEN", "schlüssel", HEADER),
@@ -67,6 +71,9 @@ WRONG = [
     ("RATE_LIMIT", "thirty", LIMIT),
     ("RATE_LIMIT", "0 per minute", LIMIT),
     ("RATE_LIMIT", "30 per minute; 5 per second", LIMIT),
+    ("RATE_LIMIT", "30 per 0 minutes", LIMIT),
+    ("RATE_LIMIT", "30 per 367 days", LIMIT),
+    ("RATE_LIMIT", "1000001 per minute", LIMIT),
     ("STORE_URL", "postgres://db.example", STORES),
     ("STORE_URL", "var/state.sqlite3", STORES),
     ("STORE_URL", "memory://here", STORES),
@@ -226,6 +233,12 @@ def test_a_key_file_is_no_secret(environ: dict[str, str], text: Callable[[], str
 def test_a_secret_of_32_bytes(environ: dict[str, str]) -> None:
     """Bytes are counted, not letters: 16 letters of two bytes are enough."""
     assert load({**environ, "JWT_SECRET": "ü" * 16}).jwt_keys == ("ü" * 16,)
+
+
+def test_a_short_secret_is_told_with_all_else(environ: dict[str, str]) -> None:
+    """It is too short for whatever algorithm was meant."""
+    told = refusal({**environ, "JWT_ALGORITHMS": "HS256 RS256", "JWT_SECRET": "short"})
+    assert told.splitlines()[1].strip() == "JWT_SECRET: Needs at least 32 bytes."
 
 
 def test_families_are_not_mixed(environ: dict[str, str]) -> None:

@@ -1,17 +1,19 @@
 """An application does not start with an operation that is declared wrongly."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
 
 from app.schemas import Answer, Body, Paging, text
 from app.web.bodies import gives, takes
 from app.web.declarations import DeclarationError, public
 from app.web.guards import company_scoped
-from app.web.operations import operations
+from app.web.operations import hooks, operations
 from app.web.sending import sends
+from config.checks import rate_limit
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -36,6 +38,16 @@ class Speechless(Body):
 GUARD = company_scoped(role="contacts")
 GUARD_OF_BODY = company_scoped(role="contacts", company_in="body")
 GIVES = gives("Done!", Answer)
+
+
+def around(view: Callable[..., Any]) -> Callable[..., Any]:
+    """What somebody else writes around views, and lets nobody through to them."""
+
+    @wraps(view)
+    def answering(**_: object) -> str:
+        return "something else"
+
+    return answering
 
 
 def application(path: str, method: str, *decorators: Decorator) -> Flask:
@@ -66,7 +78,7 @@ def application(path: str, method: str, *decorators: Decorator) -> Flask:
 )
 def test_what_is_declared_whole_is_an_operation(path: str, method: str, decorators: list[Decorator]) -> None:
     """With all that is said of it."""
-    (operation,) = operations(application(path, method, *decorators))
+    (operation,) = operations(application(path, method, *decorators), rate_limit)
     assert (operation.method, operation.rule, operation.name) == (method, path, "view")
     assert operation.said.role == "contacts"
 
@@ -74,7 +86,7 @@ def test_what_is_declared_whole_is_an_operation(path: str, method: str, decorato
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
 def test_what_is_public_is_left_alone(method: str) -> None:
     """It is nobody's operation and has no form to keep."""
-    assert operations(application("/a/<name>", method, public)) == []
+    assert operations(application("/a/<name>", method, public), rate_limit) == []
 
 
 @pytest.mark.parametrize(
@@ -105,6 +117,17 @@ def test_what_is_public_is_left_alone(method: str) -> None:
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="often"), GIVES], "its limit is not one"),
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="1/s;2/h"), GIVES], "its limit is not one"),
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="0/s"), GIVES], "its limit is not one"),
+        ("/a/<company_id>", "GET", [company_scoped(role="a", limit="0 per day"), GIVES], "its limit is not one"),
+        ("/a/<company_id>", "GET", [company_scoped(role="a", limit="1 per 9 years"), GIVES], "its limit is not"),
+        ("/a/<company_id>", "OPTIONS", [], "anybody could call it"),
+        ("/a/<company_id>", "HEAD", [], "anybody could call it"),
+        ("/a/<company_id>", "OPTIONS", [GUARD, GIVES], "operations are GET, POST, PUT or DELETE"),
+        ("/a/<company_id>", "GET", [around, GUARD, GIVES], "anybody could call it"),
+        ("/a/<company_id>", "GET", [GUARD, around, GIVES], "nobody knows what it answers"),
+        ("/a/<company_id>", "GET", [GUARD, GUARD, GIVES], "write its decorators in this order, each once"),
+        ("/a/<uuid:company_id>", "GET", [GUARD, GIVES], "parts of a path are text"),
+        ("/a/<company_id>/", "GET", [GUARD, GIVES], "a path without its last slash would be another"),
+        ("/a/", "GET", [public], "a path without its last slash would be another"),
         ("/a/<company_id>", "POST", [takes(Name), GUARD, GIVES], "write its decorators in this order"),
         ("/a/<company_id>", "POST", [GUARD, sends, takes(Name), GIVES], "write its decorators in this order"),
         ("/a/<company_id>", "POST", [GUARD, takes(Name), GIVES, sends], "write its decorators in this order"),
@@ -115,7 +138,7 @@ def test_what_is_not_declared_whole_is_told(
 ) -> None:
     """In a sentence that names it and says what to do."""
     with pytest.raises(DeclarationError) as caught:
-        operations(application(path, method, *decorators))
+        operations(application(path, method, *decorators), rate_limit)
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{method} {path} (tag.view): {told}")
 
@@ -124,7 +147,7 @@ def test_every_problem_is_told_at_once() -> None:
     """A line each."""
     app = application("/a/<name>", "POST", company_scoped(role="a", limit="often"))
     with pytest.raises(DeclarationError) as caught:
-        operations(app)
+        operations(app, rate_limit)
     assert len(str(caught.value).splitlines()) == 5
 
 
@@ -134,7 +157,7 @@ def test_an_operation_has_a_name_of_its_own() -> None:
     app.add_url_rule("/b/<company_id>", "tag.view", app.view_functions["tag.view"], methods=["GET"])
     app.add_url_rule("/c/<company_id>", "other.view", app.view_functions["tag.view"], methods=["GET"])
     with pytest.raises(DeclarationError) as caught:
-        operations(app)
+        operations(app, rate_limit)
     told = [line.partition(" (")[0] for line in str(caught.value).splitlines()]
     assert told == ["GET /b/<company_id>", "GET /c/<company_id>"]
 
@@ -144,4 +167,44 @@ def test_a_guard_that_flask_does_not_see_guards_nothing() -> None:
     app = Flask("app", static_folder=None)
     GUARD(app.get("/a/<company_id>")(GIVES(lambda account: {"account": account})))
     with pytest.raises(DeclarationError, match="anybody could call it"):
-        operations(app)
+        operations(app, rate_limit)
+
+
+def test_what_is_next_to_the_view_is_its_own() -> None:
+    """There nothing is passed by."""
+    assert len(operations(application("/a/<company_id>", "GET", GUARD, GIVES, around), rate_limit)) == 1
+
+
+def test_an_operation_has_a_path_of_its_own() -> None:
+    """Of two with the same one would never be asked, and which one is not said anywhere."""
+    app = application("/a/<company_id>", "GET", GUARD, GIVES)
+    app.add_url_rule("/a/<other_id>", "other", public(lambda other_id: other_id), methods=["GET"])
+    with pytest.raises(DeclarationError, match="another operation has this method and path"):
+        operations(app, rate_limit)
+
+
+HOOKS: dict[str, Callable[[Blueprint], object]] = {
+    "before": lambda it: it.before_request(lambda: "something else"),
+    "before all": lambda it: it.before_app_request(lambda: "something else"),
+    "after": lambda it: it.after_request(lambda response: response),
+    "after all": lambda it: it.after_app_request(lambda response: response),
+    "end": lambda it: it.teardown_request(lambda _: None),
+    "error": lambda it: it.register_error_handler(403, lambda _: "all is well"),
+    "error of all": lambda it: it.app_errorhandler(404)(lambda _: "all is well"),
+    "ids": lambda it: it.url_value_preprocessor(lambda _, ids: ids.update(company_id="another") if ids else None),
+    "defaults": lambda it: it.url_defaults(lambda _, ids: ids.update(company_id="another")),
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_nothing_else_is_around_views(hook: str) -> None:
+    """It would answer before the guard, or change what that has said."""
+    blueprint = Blueprint("tag", __name__)
+    HOOKS[hook](blueprint)
+    app = Flask("app", static_folder=None)
+    app.after_request(lambda response: response)
+    known = hooks(app)
+    operations(app, rate_limit, known)
+    app.register_blueprint(blueprint)
+    with pytest.raises(DeclarationError, match="no route may change others; do it in the view"):
+        operations(app, rate_limit, known)
