@@ -24,8 +24,8 @@ _LOCK, _HELD = "lock", "held"
 _PATIENCE = 1.0
 # A folder in which nothing is held for longer than this belongs to no master that starts.
 _BEGINNING = 60.0
-_KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
-_ROOM = 262_144
+# The bytes of a file that prometheus_client makes, and enough for the series of fifty operations.
+_ROOM = {"counter": 524_288, "histogram": 1_048_576, "gauge_livesum": 65_536, "gauge_livemax": 65_536}
 
 
 @cache
@@ -69,10 +69,10 @@ def take_over(folder: Path) -> None:
 
 def make_room(folder: Path) -> None:
     """Take the memory for the files of this process now: a later write that finds none would end it (SIGBUS)."""
-    for kind in _KINDS:
+    for kind, room in _ROOM.items():
         descriptor = os.open(folder / f"{kind}_{os.getpid()}.db", os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, _ROOM)
+            os.posix_fallocate(descriptor, 0, room)
         finally:
             os.close(descriptor)
 

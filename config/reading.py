@@ -62,7 +62,7 @@ class Reading:
         except (OSError, ValueError):
             self._wrong(f"{name}{_FILE}", "Not a readable text file.")
             return given
-        return [(name, content)]
+        return [(name, content)] if content else given
 
     def _is_text(self, name: str, text: str) -> bool:
         """Whether it was UTF-8; Python keeps other bytes as lone surrogates (PEP 383)."""

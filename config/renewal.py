@@ -24,9 +24,14 @@ def _obstacle() -> str | None:
     """What keeps the service from being started now, as it was started; tried out in a process of its own."""
     command = [sys.executable, *sys.orig_argv[1:], "--check-config"]
     try:
-        tried = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603 - our own command line
+        tried = subprocess.run(  # noqa: S603 - our own command line
+            command, capture_output=True, text=True, errors="replace", timeout=_PATIENCE, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"The application is not loaded within {_PATIENCE:.0f} s."
+    except OSError as error:
+        # As while the environment that it runs from is being replaced.
+        return f"The application cannot be tried out: {error.strerror}."
     if tried.returncode == 0:
         return None
     # Whatever else it wrote may hold values.

@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.connection import AbstractConnection, UnixDomainSocketConnection
 
 from app.stores import Store
 from app.stores.memory import MemoryStore
 from app.stores.redis import RedisStore
+from app.stores.redis.connections import NamedConnection, NamedTLSConnection
 from app.stores.redis.servers import Address, Cluster, Sentinels, Servers
 from app.stores.sqlite import SqliteStore
 
@@ -27,7 +28,7 @@ _FORMS = {
     "redis+sentinel://": rf"{_LOGIN}{_HOSTS}/(?P<service>[^/?#]+){_DB}",
     "redis+cluster://": rf"{_LOGIN}{_HOSTS}/?",
 }
-_KINDS = {"rediss": SSLConnection, "redis+unix": UnixDomainSocketConnection}
+_KINDS = {"rediss": NamedTLSConnection, "redis+unix": UnixDomainSocketConnection}
 _REFUSAL = (
     "is not one of sqlite:///path, memory://, redis://user:password@host:port/db, rediss://…, "
     "redis+unix:///path, redis+sentinel://host,host/service, redis+cluster://host,host"
@@ -62,11 +63,11 @@ def open_store(url: str) -> Store:
 def _servers(scheme: str, parts: dict[str, str]) -> Servers:
     path, hosts, service = (parts.pop(name, "") for name in ("path", "hosts", "service"))
     options: dict[str, Any] = {**parts, "db": int(parts.get("db", 0))}
-    connect = partial(_connection, _KINDS.get(scheme, Connection), options)
+    connect = partial(_connection, _KINDS.get(scheme, NamedConnection), options)
     known = [(path, 0)] if path else _addresses(hosts, 26379 if service else 6379)
     if service:
         # The login is for the master.
-        return Sentinels(connect, Servers(partial(_connection, Connection, {}), known), service)
+        return Sentinels(connect, Servers(partial(_connection, NamedConnection, {}), known), service)
     return (Cluster if scheme == "redis+cluster" else Servers)(connect, known)
 
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import requests
 
+from app.names import Lookup
 from app.upstream.answers import Answer
 from app.upstream.received import ReceivedError
-from app.upstream.sockets import DeadlineSocket, Lookup, Trust, connect, secure
+from app.upstream.sockets import DeadlineSocket, Trust, connect, secure
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _METHOD = re.compile(r"[A-Z]{1,16}")

@@ -4,21 +4,18 @@ A plain timeout bounds one system call. These sockets set theirs anew, to what i
 second thread is needed to hold a total. Deadlines are moments of `time.monotonic`.
 """
 
-import queue
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from app.names import Address, Lookup, resolve
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 CONNECT_SECONDS = 1.25
 
-Address = tuple[Any, Any, int, str, Any]
-Lookup = Callable[..., Sequence[Address]]
 # Whose certificates are believed: True for the default trust store, or the path to a bundle of CAs.
 Trust = Literal[True] | str
 
@@ -81,7 +78,7 @@ def connect(host: str, port: int, deadline: float, lookup: Lookup) -> DeadlineSo
     """
     deadline = min(deadline, monotonic() + CONNECT_SECONDS)
     failure: OSError = TimeoutError()
-    addresses = _resolve(host, port, deadline, lookup)
+    addresses = resolve(host, port, deadline, lookup)
     for tried, address in enumerate(addresses):
         # An address that swallows packets leaves time for those after it.
         left = deadline - monotonic()
@@ -105,34 +102,6 @@ def _connect(address: Address, deadline: float) -> DeadlineSocket:
         sock.close()
         raise
     return sock
-
-
-def _resolve(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
-    try:
-        numeric: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        return _look_up(host, port, deadline, lookup)
-    return numeric
-
-
-def _look_up(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
-    # getaddrinfo(3) takes no timeout and may hold its caller for half a minute: it is left behind instead.
-    answers: queue.SimpleQueue[Sequence[Address] | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(lookup(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001  # raised again by the caller's thread
-            answers.put(error)
-
-    threading.Thread(target=ask, name="lookup", daemon=True).start()
-    try:
-        answer = answers.get(timeout=max(0.0, deadline - monotonic()))
-    except queue.Empty:
-        raise socket.gaierror(socket.EAI_AGAIN, "no answer in time") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:

@@ -19,11 +19,12 @@ from requests.adapters import BaseAdapter
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
+from app.names import Lookup
 from app.upstream.answers import MAX_BODY_BYTES, Answer
 from app.upstream.connections import Connection, Origin
 from app.upstream.pool import Pool
 from app.upstream.received import ReceivedError
-from app.upstream.sockets import HandshakeError, Lookup, Trust
+from app.upstream.sockets import HandshakeError, Trust
 
 DEFAULT_SECONDS = 8.0
 # An answer may repeat the body of the request in JSON, which takes up to six bytes for one (RFC 8259, 7). In

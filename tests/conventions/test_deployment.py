@@ -51,7 +51,9 @@ def test_systemd_reads_the_units(tmp_path: Path) -> None:
     if analyze is None:
         pytest.skip("systemd-analyze is not installed")
     for name in ("send-message.socket", "send-message.service"):
-        text = (SHIPPED / name).read_text().replace("/opt/send-message/.venv/bin/python", sys.executable)
+        text = (
+            (SHIPPED / name).read_text().replace("/opt/send-message/.venv/bin", str(Path(sys.executable).parent))
+        )
         (tmp_path / name).write_text(text)
     verified = subprocess.run(
         [analyze, "verify", "--man=no", str(tmp_path / "send-message.service")],

@@ -135,7 +135,8 @@ def test_the_thirty_first_request_of_a_window_is_refused(caller: Caller, wire: W
     assert answer.get_json()["code"] == "RATE_LIMIT_EXCEEDED"
     assert answer.get_json()["send_outcome"] == "not_sent"
     assert answer.headers["X-RateLimit-Remaining"] == "0"
-    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    # When the first of them leaves the window: these took no half a minute.
+    assert 30 < int(answer.headers["Retry-After"]) <= 60
     assert len(wire.chats) == 30
 
 

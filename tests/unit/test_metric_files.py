@@ -133,6 +133,33 @@ def test_there_is_room_before_it_is_needed(tmp_path: Path) -> None:
     assert all(file.stat().st_blocks * 512 >= file.stat().st_size > 0 for file in files)
 
 
+MANY = """\
+import os, sys
+from pathlib import Path
+from config import metric_files
+folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+metric_files.make_room(folder)
+before = {file.name: file.stat().st_size for file in folder.glob("*.db")}
+from app.web.declarations import Declaration
+from app.web.facts import Facts
+from app.web.metrics import Metrics
+from app.web.operations import Operation
+rules = [f"/v1/an-operation-of-many/<company_id>/<conversation_id>/{number}" for number in range(40)]
+metrics = Metrics()
+metrics.begin(Operation("POST", rule, "tag.view", (), print, Declaration(sends=True)) for rule in rules)
+stages = dict.fromkeys(("auth", "limit", "account", "upstream", "total"), 0.1)
+for rule in rules:
+    metrics.count(Facts("POST", rule, 200, None, "sent", "accepted", "admitted", "shared", "asked", "new"), stages)
+assert before == {file.name: file.stat().st_size for file in folder.glob("*.db")}, before
+"""
+
+
+def test_there_is_room_for_many_operations(tmp_path: Path) -> None:
+    """What prometheus_client adds to a file is a hole again; the names of forty operations need no more."""
+    environ = {"PATH": os.environ["PATH"], "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", MANY], cwd=ROOT, env=environ, check=True)
+
+
 def test_what_others_put_there_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder of that name that is somebody else's is neither opened nor removed; this one has a pipe in it."""
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)

@@ -189,6 +189,14 @@ def test_a_secret_from_a_file(variable: str, end: str, tmp_path: Path) -> None:
     assert load({**environ, f"{variable}_FILE": str(file)}) == load({**environ, variable: SECRETS[variable]})
 
 
+@pytest.mark.parametrize("variable", ["CHAT_SERVICE_TOKEN", "ACCOUNT_SERVICE_TOKEN", "STORE_URL"])
+def test_an_empty_file_counts_as_not_set(variable: str, tmp_path: Path) -> None:
+    """Its setting is then as if the file were not named."""
+    file = tmp_path / "empty"
+    file.write_text("\n")
+    assert load({**REQUIRED, f"{variable}_FILE": str(file)}) == load(REQUIRED)
+
+
 @pytest.mark.parametrize("variable", SECRETS)
 @pytest.mark.parametrize("broken", ["missing", "directory", "bytes"])
 def test_an_unreadable_file(variable: str, broken: str, tmp_path: Path) -> None:

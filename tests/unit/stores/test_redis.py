@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -16,7 +17,7 @@ from app.stores.opening import open_store
 from app.stores.redis import KEY_PREFIX, WINDOW_PREFIX
 from app.stores.redis.servers import LOST
 from tests.unit.stores.relay import relay
-from tests.unit.stores.servers import Server, tell
+from tests.unit.stores.servers import PATIENCE, Server, tell
 from tests.unit.upstream.certificates import Authority
 
 pytestmark = pytest.mark.enable_socket
@@ -107,6 +108,28 @@ def test_tls_is_spoken_and_checked(own_valkey: Server, tmp_path: Path) -> None:
         word = lost(wary)
 
     assert (remaining, word) == (29, "ConnectionError")
+
+
+def test_a_name_server_that_hangs_is_a_lost_store(own_valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it longer than for the store itself; once it answers, the store is found by its name."""
+    answers = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def asked(host: str, *rest: Any, **more: Any) -> Any:
+        if host != "valkey.test" or more.get("flags"):
+            return look_up(host, *rest, **more)
+        assert answers.wait(PATIENCE)
+        return look_up("127.0.0.1", *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    store = open_store(f"redis://valkey.test:{own_valkey.port}")
+    try:
+        assert lost(store) == "ConnectionError"
+        answers.set()
+        assert store.hit("a", 30, 60).remaining == 29
+    finally:
+        answers.set()
+        store.close()
 
 
 def test_hits_wait_for_a_hung_server_side_by_side(store: Store, own_valkey: Server) -> None:

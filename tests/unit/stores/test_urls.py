@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.connection import AbstractConnection, SSLConnection, UnixDomainSocketConnection
+from redis.connection import AbstractConnection, UnixDomainSocketConnection
 
 from app.stores.memory import MemoryStore
 from app.stores.opening import open_store
 from app.stores.redis import RedisStore
+from app.stores.redis.connections import NamedTLSConnection
 from app.stores.redis.servers import Cluster, Sentinels, Servers
 from app.stores.sqlite import SqliteStore
 
@@ -49,7 +50,8 @@ def test_a_url_says_how_to_connect(url: str, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "kind"), [("rediss://cache", SSLConnection), ("redis+unix:///run/r.sock", UnixDomainSocketConnection)]
+    ("url", "kind"),
+    [("rediss://cache", NamedTLSConnection), ("redis+unix:///run/r.sock", UnixDomainSocketConnection)],
 )
 def test_a_scheme_says_by_what_to_connect(url: str, kind: type[AbstractConnection]) -> None:
     """TLS and sockets are not mistaken for plain TCP."""

@@ -1,0 +1,43 @@
+"""Names of hosts, looked up in time."""
+
+import queue
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any
+
+Address = tuple[Any, Any, int, str, Any]
+Lookup = Callable[..., Sequence[Address]]
+
+
+def resolve(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
+    """What `lookup`, called as `socket.getaddrinfo`, says of a host; of an address, the address.
+
+    Raises socket.gaierror also when there is no answer by the deadline (`time.monotonic`).
+    """
+    try:
+        numeric: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return _look_up(host, port, deadline, lookup)
+    return numeric
+
+
+def _look_up(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
+    # getaddrinfo(3) takes no timeout and may hold its caller for half a minute: it is left behind instead.
+    answers: queue.SimpleQueue[Sequence[Address] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(lookup(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001  # raised again by the caller's thread
+            answers.put(error)
+
+    threading.Thread(target=ask, name="lookup", daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(0.0, deadline - monotonic()))
+    except queue.Empty:
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer in time") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

@@ -1,0 +1,32 @@
+"""redis-py's connections, which look their host's name up in time."""
+
+import socket
+import time
+
+from redis.connection import Connection, SSLConnection
+
+from app.names import resolve
+
+
+class NamedConnection(Connection):
+    """One by TCP. redis-py's own waits for a name server as long as the system does, some ten seconds."""
+
+    def _connect(self) -> socket.socket:
+        name, until = self.host, time.monotonic() + (self.socket_connect_timeout or 0)
+        failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+        for *_, where in resolve(name, self.port, until, socket.getaddrinfo):
+            self.host = where[0]
+            try:
+                sock: socket.socket = super()._connect()  # type: ignore[no-untyped-call]  # redis-py
+            except OSError as error:
+                failure = error
+            else:
+                return sock
+            finally:
+                # TLS verifies the name.
+                self.host = name
+        raise failure
+
+
+class NamedTLSConnection(SSLConnection, NamedConnection):
+    """The same under TLS."""
