@@ -26,6 +26,7 @@ _LARGEST_PORT = 65535
 _LARGEST_LIMIT = 1_000_000
 _LONGEST_WINDOW = 366 * 86_400
 _ZERO = re.compile(r"\b0+\b")
+_LARGEST_BODY = 16_777_216
 _KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL")
 _SECRET_BYTES = 32
 _RSA_BITS = 2048
@@ -90,6 +91,12 @@ def positive(value: float) -> None:
     """One or more."""
     if value < 1:
         raise ValueError("Must be 1 or more.")
+
+
+def body_bytes(value: int) -> None:
+    """A size that a body may have, and that a worker has memory for."""
+    if not 1 <= value <= _LARGEST_BODY:
+        raise ValueError(f"Bytes, from 1 to {_LARGEST_BODY}.")
 
 
 def threads(value: int) -> None:

@@ -74,7 +74,11 @@ def _event(record: logging.LogRecord) -> str:
     message, arguments = str(_told(record.msg)), record.args
     if isinstance(arguments, tuple):
         arguments = tuple(map(_told, arguments))
-    return message % arguments if arguments else message
+    try:
+        return message % arguments if arguments else message
+    except (TypeError, ValueError):
+        # Logging itself would print the arguments.
+        return message
 
 
 def _told(value: object) -> object:

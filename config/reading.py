@@ -57,8 +57,7 @@ class Reading:
             self._wrong(name, f"Set {name} or {name}{_FILE}, not both.")
         self.sources[row.name] = f"{name}{_FILE}={path}"
         try:
-            # Editors end a file with a line break; it is not part of the value.
-            content = Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+            content = _text_of(Path(path))
         except (OSError, ValueError):
             self._wrong(f"{name}{_FILE}", "Not a readable text file.")
             return given
@@ -85,6 +84,13 @@ class Reading:
 
     def _wrong(self, name: str, *sentences: str) -> None:
         self._problems.setdefault(name, []).extend(sentences)
+
+
+def _text_of(file: Path) -> str:
+    """What is in a file, without the line break that editors end it with. Of a pipe nobody knows when it ends."""
+    if not file.is_file():
+        raise FileNotFoundError
+    return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
 
 
 class _Reader(Env):

@@ -91,7 +91,7 @@ class Settings:
         validate=checks.store_url,
         secret=True,
     )
-    max_body_bytes: int = _setting("int", "Largest body taken", default=65536, validate=checks.positive)
+    max_body_bytes: int = _setting("int", "Largest body taken", default=65536, validate=checks.body_bytes)
 
     bind: str = _setting("str", "Where gunicorn listens", default="0.0.0.0:8000", validate=checks.address)
     web_concurrency: int = _setting(
@@ -133,6 +133,10 @@ def read(environ: Mapping[str, str]) -> Reading:
             "STORE_URL",
             "memory:// counts in one process only: set WEB_CONCURRENCY=1, or share a file with sqlite:///path.",
         )
+    bind = reading.values["bind"] or ""
+    # Port 0 is another one each time.
+    if bind == reading.values["metrics_bind"] and not bind.endswith(":0"):
+        reading.tell("BIND and METRICS_BIND", "Each needs an address of its own.")
     return reading
 
 

@@ -107,10 +107,19 @@ class FailoverStore:
     def _probe(self, era: _Era) -> None:
         try:
             while not era.closing.wait(self._probe_every * random.uniform(0.75, 1.25)):  # noqa: S311 - spreads load
-                with suppress(StoreLostError):
-                    self._shared.probe()
+                if self._is_back():
                     logger.warning("store back: limits are shared again")
                     return
         finally:
             # However this thread ends, the next hit asks the shared store.
             self._era = PerProcess(_Era)
+
+    def _is_back(self) -> bool:
+        try:
+            self._shared.probe()
+        except StoreLostError:
+            return False
+        except Exception as error:  # noqa: BLE001 - the thread's own way of telling it would show its text
+            logger.error("store not asked", extra={"exception": type(error).__name__})  # noqa: TRY400 - as above
+            return False
+        return True

@@ -70,6 +70,10 @@ class MemoryStore:
             known = records.keys.get(key)
             same = known is not None and known.fingerprint == fingerprint
             if not known or known.expires_at <= now or (again and same and known.is_unknown(now)):
+                # Keys stay in the order of their claims, also of later ones.
+                records.keys.pop(key, None)
+                if len(records.keys) >= self._most_keys:
+                    raise StoreLostError("full")
                 known = records.keys[key] = _Key(fingerprint, owner, now + lapses, now + kept)
             return judge(known.owner == owner, same, known.state, known.lapses_at <= now, known.answer)
 
@@ -89,10 +93,9 @@ class MemoryStore:
     def close(self) -> None:
         """As `Store.close`: there are no connections, and the records stay."""
 
-    def _forget_ended(self, keys: dict[str, _Key], now: int) -> None:
-        # Keys are in the order in which they were first claimed, which is nearly that of their ends.
+    @staticmethod
+    def _forget_ended(keys: dict[str, _Key], now: int) -> None:
+        # The order in which they were claimed is nearly that of their ends.
         for key in list(islice(keys, 2)):
             if keys[key].expires_at <= now:
                 del keys[key]
-        if len(keys) >= self._most_keys:
-            raise StoreLostError("full")

@@ -116,8 +116,11 @@ class Service:
             return self._attempt(request, deadline, noted)
 
     def _worth_repeating(self, error: TransportError) -> bool:
-        # Within the time that connecting has, TCP itself tried twice (RFC 6298).
-        return error.reason != "connect_timeout" and not self.breaker.open
+        # Within the time that connecting has, TCP itself tried twice (RFC 6298); what cannot be written never can.
+        is_final = error.reason == "connect_timeout" or (
+            isinstance(error, NothingSentError) and error.reason == "malformed"
+        )
+        return not (is_final or self.breaker.open)
 
     def _attempt(self, request: requests.PreparedRequest, deadline: float, noted: Exchanged) -> requests.Response:
         with self.breaker.attempt():

@@ -81,7 +81,8 @@ WRONG = [
     ("STORE_URL", "redis+unix://", "Names no file."),
     ("STORE_URL", "redis:///0", "Names no host."),
     ("MAX_BODY_BYTES", "64k", "Not a valid integer."),
-    ("MAX_BODY_BYTES", "-65536", "Must be 1 or more."),
+    ("MAX_BODY_BYTES", "-65536", "Bytes, from 1 to 16777216."),
+    ("MAX_BODY_BYTES", "9223372036854775807", "Bytes, from 1 to 16777216."),
     ("BIND", "localhost", ADDRESS),
     ("BIND", "localhost:http", ADDRESS),
     ("BIND", "127.0.0.1:99999", ADDRESS),
@@ -233,6 +234,12 @@ def test_a_key_file_is_no_secret(environ: dict[str, str], text: Callable[[], str
 def test_a_secret_of_32_bytes(environ: dict[str, str]) -> None:
     """Bytes are counted, not letters: 16 letters of two bytes are enough."""
     assert load({**environ, "JWT_SECRET": "ü" * 16}).jwt_keys == ("ü" * 16,)
+
+
+def test_two_listeners_at_one_address(environ: dict[str, str]) -> None:
+    """One of them would wait for the other for ever."""
+    told = refusal({**environ, "BIND": "127.0.0.1:8000", "METRICS_BIND": "127.0.0.1:8000"})
+    assert told == "BIND and METRICS_BIND: Each needs an address of its own."
 
 
 def test_a_short_secret_is_told_with_all_else(environ: dict[str, str]) -> None:

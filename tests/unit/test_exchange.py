@@ -67,10 +67,11 @@ def test_tried_again_before_the_first_byte(reason: str) -> None:
     assert (first.body, first.headers) == (second.body, second.headers)
 
 
-def test_a_full_wait_is_not_repeated() -> None:
-    """Nobody answered TCP's own repetition either; the caller is told after one wait, not two."""
-    script = Script(NothingSentError("connect_timeout"), reply(200))
-    with pytest.raises(NothingSentError, match="connect_timeout"):
+@pytest.mark.parametrize("reason", ["connect_timeout", "malformed"])
+def test_what_would_be_in_vain_is_not_repeated(reason: str) -> None:
+    """Nobody answered TCP's own repetition, or the request cannot be written; the caller is told at once."""
+    script = Script(NothingSentError(reason), reply(200))
+    with pytest.raises(NothingSentError, match=reason):
         exchange(script)
     assert len(script.requests) == 1
 

@@ -95,6 +95,12 @@ def test_an_exception_as_an_argument(message: str) -> None:
     assert json.loads(JsonFormatter().format(record))["event"] == "ValueError"
 
 
+@pytest.mark.parametrize("message", ["sent", "%d", "%s %s", "100%"])
+def test_arguments_that_do_not_fit(message: str) -> None:
+    """The message stays as it is: what they hold is nowhere."""
+    assert line(message, CANARY, *([CANARY] if message == "100%" else []))["event"] == message
+
+
 def test_no_exception_after_all() -> None:
     """`exc_info=True` where none is handled."""
     assert "exception" not in line(error=None)

@@ -198,7 +198,7 @@ def test_an_empty_file_counts_as_not_set(variable: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variable", SECRETS)
-@pytest.mark.parametrize("broken", ["missing", "directory", "bytes"])
+@pytest.mark.parametrize("broken", ["missing", "directory", "bytes", "pipe"])
 def test_an_unreadable_file(variable: str, broken: str, tmp_path: Path) -> None:
     """What is no text file is named by its variable, not by its path, and is never a traceback."""
     file = tmp_path / CANARY
@@ -206,6 +206,8 @@ def test_an_unreadable_file(variable: str, broken: str, tmp_path: Path) -> None:
         file.mkdir()
     if broken == "bytes":
         file.write_bytes(b"\xff" * 40)
+    if broken == "pipe":
+        os.mkfifo(file)
     environ = {name: value for name, value in REQUIRED.items() if name != variable}
     found = problems({**environ, f"{variable}_FILE": str(file)})
     assert found[f"{variable}_FILE"] == "Not a readable text file."

@@ -1,8 +1,10 @@
 """The reference for readers of text: a page for each operation, and an index of them."""
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 from app.errors import (
     BodyTooLargeError,
@@ -127,17 +129,20 @@ def _values(described: dict[str, Any]) -> Iterator[str]:
 
 def _value(name: str, place: str, schema: dict[str, Any], description: str | None, required: bool) -> str:  # noqa: FBT001
     kind = f"{schema.get('type')} ({schema['format']})" if "format" in schema else schema.get("type")
-    return f"| `{name}` | {place} | {kind} | {description or ''}{' (required)' if required else ''} |"
+    told = (description or "").replace("|", "\\|")
+    return f"| `{name}` | {place} | {kind} | {told}{' (required)' if required else ''} |"
 
 
 def _curl(operation: Operation, server: str) -> str:
     path = operation.rule
     for name in operation.ids:
         path = path.replace(f"<{name}>", published.IDS.get(name, published.ANOTHER_ID))
-    lines = [f"curl -X {operation.method} '{server}{path}'", '-H "Authorization: Bearer $TOKEN"']
+    if operation.said.query:
+        path += f"?{urlencode(example_of(operation.said.query))}"
+    lines = [f"curl -X {operation.method} {shlex.quote(server + path)}", '-H "Authorization: Bearer $TOKEN"']
     if body := body_of(operation):
         example = json.dumps(example_of(body), ensure_ascii=False)
-        lines += ["-H 'Content-Type: application/json'", f"-d '{example}'"]
+        lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(example)}"]
     return " \\\n  ".join(lines)
 
 

@@ -16,6 +16,8 @@ class Shared(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.lost = False
+        # What `probe` raises, if anything.
+        self.fault: Exception | None = None
         self.asked = 0
         self.probed = 0
         self.all_here = threading.Barrier(1)
@@ -35,6 +37,8 @@ class Shared(MemoryStore):
     def probe(self) -> None:
         """As the real one."""
         self.probed += 1
+        if self.fault:
+            raise self.fault
         self._refuse_if_lost()
 
     def _refuse_if_lost(self) -> None:

@@ -170,6 +170,20 @@ def test_a_late_report_of_an_old_loss_is_no_new_one(store: FailoverStore, shared
     assert store.degraded is False
 
 
+def test_a_fault_of_ours_loses_no_thread(
+    store: FailoverStore, shared: Shared, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told by its kind alone, and the store is asked again."""
+    shared.fault, shared.lost = KeyError("canary"), True
+    store.hit("a", 30, 60)
+    wait_for(lambda: shared.probed > 2)
+    shared.fault, shared.lost = None, False
+    wait_for(lambda: not store.degraded)
+    told = [JsonFormatter().format(record) for record in caplog.records]
+    assert json.loads(told[1])["exception"] == "KeyError"
+    assert "canary" not in "".join(told)
+
+
 def test_close_ends_the_thread(patient_store: FailoverStore, shared: Shared) -> None:
     """Not after the time between two probes, but at once; the store can be used again."""
     shared.lost = True

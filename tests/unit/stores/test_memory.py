@@ -1,5 +1,8 @@
 """What only the store in memory promises."""
 
+import pytest
+
+from app.stores import KEPT_SECONDS, ClaimState, StoreLostError
 from app.stores.memory import MemoryStore
 
 
@@ -13,6 +16,24 @@ def test_the_least_recently_used_window_is_dropped_first() -> None:
 
     assert store.hit("old", 1, 60).admitted is False
     assert store.hit("used", 1, 60).admitted is True
+
+
+def test_a_store_that_is_full_of_keys_knows_them() -> None:
+    """It takes no further one until one has ended; those that it has can be repeated, and claimed again."""
+    now = 1000.0
+    store = MemoryStore(lambda: now, most_keys=2)
+    for key in ("first", "second"):
+        store.claim(key, "fingerprint", "owner", lease=10, again=False)
+    store.settle("second", "owner", "sent", b"answer")
+    now += 11
+    assert store.claim("second", "fingerprint", "another", lease=10, again=False).answer == b"answer"
+    assert store.claim("first", "fingerprint", "another", lease=10, again=True).state is ClaimState.NEW
+    with pytest.raises(StoreLostError, match="full"):
+        store.claim("third", "fingerprint", "owner", lease=10, again=False)
+
+    # The second has ended, the first was claimed later.
+    now += KEPT_SECONDS
+    assert store.claim("third", "fingerprint", "owner", lease=10, again=False).state is ClaimState.NEW
 
 
 def test_the_clock_is_given() -> None:
