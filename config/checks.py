@@ -29,7 +29,8 @@ _ZERO = re.compile(r"\b0+\b")
 _LARGEST_BODY = 16_777_216
 _KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL")
 _SECRET_BYTES = 32
-_RSA_BITS = 2048
+# OpenSSL verifies nothing with longer ones.
+_LEAST_RSA_BITS, _MOST_RSA_BITS = 2048, 16384
 
 
 def algorithms(names: tuple[str, ...]) -> None:
@@ -195,8 +196,8 @@ def _bad_public_key(pem: str, names: tuple[str, ...]) -> str | None:
     key = _public_key(pem)
     if not _fitting(key, names):
         return f"Not a PEM public key for {' or '.join(names)}."
-    if isinstance(key, RSAPublicKey) and key.key_size < _RSA_BITS:
-        return f"Needs at least {_RSA_BITS} bits."
+    if isinstance(key, RSAPublicKey) and not _LEAST_RSA_BITS <= key.key_size <= _MOST_RSA_BITS:
+        return f"Needs {_LEAST_RSA_BITS} to {_MOST_RSA_BITS} bits."
     return None
 
 

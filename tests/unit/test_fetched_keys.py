@@ -300,6 +300,14 @@ def test_rotated_in_key(server: KeyServer, loaded: Fetching) -> None:
     assert server.fetches == 3
 
 
+def test_an_unknown_key_is_asked_for_once(server: KeyServer, loaded: Fetching) -> None:
+    """From then on the set is fetched as often as ever."""
+    refuse(loaded, forged("unknown"))
+    for _ in range(7):
+        loaded.time.advance(30)
+    assert server.fetches == 2
+
+
 def test_nobody_waits_for_a_refresh(server: KeyServer, loaded: Fetching, gate: threading.Event) -> None:
     """Good tokens and unknown keys are answered while the server hangs, by every thread."""
     server.asked.clear()
