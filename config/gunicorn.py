@@ -61,8 +61,15 @@ logconfig_dict = dictionary(_settings.log_level, "gunicorn.error")
 logconfig_dict["root"] = {"level": "WARNING", "handlers": ["stderr"]}
 
 
-def nworkers_changed(_: Arbiter, count: int, __: int | None) -> None:
-    """Let workers know how many they are, also by `-w`; gunicorn calls it before it preloads the application."""
+def nworkers_changed(server: Arbiter, count: int, before: int | None) -> None:
+    """Let workers know how many they are, also by `-w`; gunicorn calls it before it preloads the application.
+
+    SIGTTIN gets no further one where all must be one process: it could not start, and the first would go with it.
+    """
+    if before and count > 1 and _settings.store_url.startswith("memory:"):
+        server.log.error("worker refused", extra={"reason": "memory:// counts in one process only."})
+        server.num_workers = 1
+        return
     os.environ["WEB_CONCURRENCY"] = str(count)
 
 

@@ -1,5 +1,6 @@
 """A service that is set wrongly does not start, and says what is wrong without saying any value."""
 
+import signal
 from contextlib import closing
 from pathlib import Path
 
@@ -95,5 +96,8 @@ def test_several_workers_do_not_count_in_their_own_memories(prepare: Serve, kind
 
 
 def test_one_worker_may_count_in_its_memory(prepare: Serve) -> None:
-    """memory:// with one worker starts."""
-    assert prepare(STORE_URL="memory://", WEB_CONCURRENCY="1").start().stop() == 0
+    """memory:// with one worker starts, and goes on with one where SIGTTIN asks for two."""
+    server = prepare(STORE_URL="memory://", WEB_CONCURRENCY="1").start()
+    server.signal(signal.SIGTTIN)
+    server.await_events("worker refused", 1)
+    assert (server.stop(), len(server.events("Booting worker"))) == (0, 1)

@@ -19,8 +19,8 @@ from tests.system.scrapes import ROUTE, folder, listener, scrape
 from tests.system.servers import Kind, Server, gunicorn
 
 _CALLERS, _WORKERS, _PAUSE_SECONDS = 4, 2, 0.05
-# Of workers SIGHUP has twice as many as usual for a moment. Each has four files, for counters, histograms and two kinds
-# of gauges; there are a lock, and what holds the folder.
+# Of workers SIGHUP has twice as many as usual for a moment. Each has four files, for counters, histograms and two
+# kinds of gauges; there are a lock, and what holds the folder.
 _MOST_WORKERS = _WORKERS * 2
 _MOST_FILES = _MOST_WORKERS * 4 + 2
 _MOST_BYTES = _MOST_WORKERS * (512 + 1024 + 64 + 64) * 1024
