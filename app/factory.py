@@ -32,6 +32,7 @@ from app.web.metrics import Metrics
 from app.web.operations import hooks, operations
 from app.web.reference import data, pages
 from app.web.watching import Gauges, Watch
+from config import store_urls
 from config.checks import rate_limit
 from config.logs import dictionary, write
 from config.settings import Settings, SettingsError, load
@@ -161,7 +162,7 @@ def _gauges(store: Store, keys: KeySource, slots: Slots, *breakers: Breaker) -> 
 
 def _store(settings: Settings) -> Store:
     try:
-        opened = open_store(settings.store_url)
+        opened = open_store(*store_urls.parse(settings.store_url))
     except ValueError as error:
         raise SettingsError({"STORE_URL": [str(error)]}) from None
     if isinstance(opened, MemoryStore):

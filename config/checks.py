@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -16,7 +15,6 @@ from limits import parse_many
 
 _SYMMETRIC = frozenset({"HS256", "HS384", "HS512"})
 _ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
-_NETWORK_STORES = frozenset({"redis", "rediss", "redis+sentinel", "redis+cluster", "redis+unix"})
 _URL = re.compile(
     r"https?://([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[(?P<v6>[0-9A-Fa-f:.]+)\])(:(?P<port>[1-9][0-9]{0,4}))?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
 )
@@ -47,21 +45,6 @@ def url(value: str) -> None:
         raise ValueError(
             "An http:// or https:// URL of host, port and path: no user, password, query or fragment."
         )
-
-
-def store_url(value: str) -> None:
-    """A place that a store can be opened at."""
-    parts = _split(value)
-    if value == "memory://":
-        return
-    if parts is None or parts.scheme not in _NETWORK_STORES | {"sqlite"}:
-        raise ValueError(
-            "One of sqlite:///path, redis://, rediss://, redis+sentinel://, redis+cluster://, redis+unix://, memory://"
-        )
-    if parts.scheme in {"sqlite", "redis+unix"} and not parts.path.strip("/"):
-        raise ValueError("Names no file.")
-    if parts.scheme not in {"sqlite", "redis+unix"} and not parts.netloc:
-        raise ValueError("Names no host.")
 
 
 def rate_limit(value: str) -> None:
@@ -228,10 +211,3 @@ def _is_v6(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _split(value: str) -> SplitResult | None:
-    try:
-        return urlsplit(value)
-    except ValueError:
-        return None

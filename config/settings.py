@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from config import checks
+from config import checks, store_urls
 from config.reading import Reading
 
 
@@ -28,7 +28,7 @@ def _setting(
     help: str,  # noqa: A002 - the word for it
     *,
     default: Any = ...,  # noqa: ANN401 - of the setting's own type; environs' mark for "required"
-    validate: Callable[[Any], None] | None = None,
+    validate: Callable[[Any], object] | None = None,
     secret: bool = False,
     from_file: bool = False,
 ) -> Any:  # noqa: ANN401 - as dataclasses.field
@@ -88,7 +88,7 @@ class Settings:
         "str",
         "Where limits and idempotency keys live",
         default="sqlite:///var/state.sqlite3",
-        validate=checks.store_url,
+        validate=store_urls.parse,
         secret=True,
     )
     max_body_bytes: int = _setting("int", "Largest body taken", default=65536, validate=checks.body_bytes)

@@ -125,7 +125,7 @@ def test_a_key_is_rotated_without_a_lost_request(
         ("JWT_SECRET", SECRET, "canary"),
         ("STORE_URL", "sqlite:///{folder}/state.sqlite3", "redis+sentinel://:canary@redis"),
     ],
-    ids=["settings", "what only the application can tell"],
+    ids=["key", "store"],
 )
 def test_a_wrong_file_changes_nothing(serve: Serve, tmp_path: Path, name: str, good: str, wrong: str) -> None:
     """The workers that run go on; the log says why, without a value. Once it is mended, SIGHUP works again."""

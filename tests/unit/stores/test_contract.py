@@ -4,9 +4,9 @@ import threading
 import time
 
 import pytest
+from tests.unit.stores.opened import open_store
 
 from app.stores import Decision, Store
-from app.stores.opening import open_store
 from tests.unit.stores.hammer import Hammer, Hit
 
 pytestmark = pytest.mark.enable_socket

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+from tests.unit.stores.opened import open_store
 
 from app.stores import Claim, ClaimState, Store, StoreLostError
-from app.stores.opening import open_store
 from tests.unit.stores.hammer import CONTEXT
 
 pytestmark = pytest.mark.enable_socket

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.enable_socket
 FORKED = """
 import os, sys
 from app.stores.memory import MemoryStore
-from app.stores.opening import open_store
+from tests.unit.stores.opened import open_store
 store = open_store(sys.argv[1])
 store.hit("a", 30, 60)
 locks = [store._records.get().lock] if isinstance(store, MemoryStore) else []

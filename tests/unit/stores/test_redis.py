@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 import redis
+from tests.unit.stores.opened import open_store
 
 from app.stores import Store, StoreLostError
-from app.stores.opening import open_store
 from app.stores.redis import KEY_PREFIX, WINDOW_PREFIX
 from app.stores.redis.servers import LOST
 from tests.unit.stores.relay import relay

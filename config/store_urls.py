@@ -1,0 +1,58 @@
+"""What STORE_URL can say. Nothing of a store's library is loaded here: gunicorn's master reads it as well."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+_LOGIN = r"(?:(?P<username>[^:/?#]*)(?::(?P<password>[^/?#]*))?@)?"
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)(?::[1-9][0-9]{0,4})?"
+_HOSTS = rf"(?P<hosts>{_HOST}(?:,{_HOST})*)"
+_DB = r"(?:/(?P<db>[0-9]{1,4})?)?"
+_FORMS = {
+    "sqlite": r"/(?P<path>(?!:).*[^/])",
+    "memory": "",
+    "redis": rf"{_LOGIN}(?P<hosts>{_HOST}){_DB}",
+    "rediss": rf"{_LOGIN}(?P<hosts>{_HOST}){_DB}(?:\?ssl_ca_certs=(?P<ssl_ca_certs>[^&#]+))?",
+    "redis+unix": rf"{_LOGIN}(?P<path>/[^?#]+)(?:\?db=(?P<db>[0-9]{{1,4}}))?",
+    "redis+sentinel": rf"{_LOGIN}{_HOSTS}/(?P<service>[^/?#]+){_DB}",
+    "redis+cluster": rf"{_LOGIN}{_HOSTS}/?",
+}
+_REFUSAL = (
+    "One of sqlite:///path, memory://, redis://user:password@host:port/db, rediss://…, redis+unix:///path, "
+    "redis+sentinel://host,host/service, redis+cluster://host,host."
+)
+_REDIS_PORT, _SENTINEL_PORT = 6379, 26379
+
+
+class StorePlace(NamedTuple):
+    """Where a store is: host and port of each server that may have it, or a path with port 0; none in memory.
+
+    `options` are the login, the database and the like, by redis-py's names for them; `service` is what sentinels
+    call it.
+    """
+
+    scheme: str
+    known: tuple[tuple[str, int], ...]
+    service: str
+    options: dict[str, str]
+
+
+def parse(url: str) -> StorePlace:
+    """The place that `url` names; raises ValueError with a sentence that shows nothing of it."""
+    scheme, _, rest = url.partition("://")
+    found = re.fullmatch(_FORMS.get(scheme, "(?!)"), rest, re.ASCII | re.DOTALL) if "://" in url else None
+    if found is None or "\0" in unquote(rest):
+        raise ValueError(_REFUSAL)
+    parts = {name: unquote(value) for name, value in found.groupdict().items() if value}
+    path, hosts, service = (parts.pop(name, "") for name in ("path", "hosts", "service"))
+    known = ((path, 0),) if path else _addresses(hosts, _SENTINEL_PORT if service else _REDIS_PORT)
+    return StorePlace(scheme, known, service, parts)
+
+
+def _addresses(hosts: str, default: int) -> tuple[tuple[str, int], ...]:
+    try:
+        parts = [urlsplit(f"//{host}") for host in hosts.split(",") if host]
+        return tuple((part.hostname or "", part.port or default) for part in parts)
+    except ValueError:
+        # urlsplit's sentence repeats the address.
+        raise ValueError(_REFUSAL) from None
