@@ -44,11 +44,14 @@ CREATE TEMP TRIGGER key_made AFTER INSERT ON main.keys BEGIN UPDATE key_note {_N
 CREATE TEMP TRIGGER key_changed AFTER UPDATE ON main.keys BEGIN UPDATE key_note {_NOTE_KEY}; END;
 """  # noqa: S608 - made of the constants above
 
-_NEWEST = f"substr(stamps, -{WIDTH})"
+# As bytes: in a text SQLite looks for the n-th character from the beginning. No bytes have no part, which is NULL.
+_BYTES = "CAST(stamps AS BLOB)"
+_NEWEST = f"CAST(ifnull(substr({_BYTES}, -{WIDTH}), '') AS TEXT)"
+_OTHERS = f"ifnull(substr({_BYTES}, {WIDTH} - :length, :length - {WIDTH}), '')"
 _IN_THE_FUTURE = f"CAST({_NEWEST} AS INTEGER) > excluded.stamps + :window"
 _ADMITTED = f"""(
-    length(stamps) < :length
-    OR CAST(substr(stamps, -:length, {WIDTH}) AS INTEGER) <= excluded.stamps - :window
+    length({_BYTES}) < :length
+    OR CAST(substr({_BYTES}, -:length, {WIDTH}) AS INTEGER) <= excluded.stamps - :window
     OR {_IN_THE_FUTURE}
 )"""
 
@@ -63,7 +66,7 @@ ON CONFLICT (key) DO UPDATE SET
     stamps = CASE
         WHEN NOT {_ADMITTED} THEN stamps
         WHEN {_IN_THE_FUTURE} THEN excluded.stamps
-        ELSE substr(stamps || max(excluded.stamps, {_NEWEST}), -:length)
+        ELSE {_OTHERS} || max(excluded.stamps, {_NEWEST})
     END
 """  # noqa: S608 - as above
 
