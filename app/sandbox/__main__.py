@@ -2,6 +2,7 @@
 
 import argparse
 import http.client
+import os
 import sys
 from functools import partial
 from http import HTTPStatus
@@ -24,6 +25,10 @@ def main() -> int:
     given = command_line().parse_args()
     try:
         return int(given.command(given) or 0)
+    except BrokenPipeError:
+        # Who reads has seen enough, as `head`; Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SandboxError as error:
         say(str(error))
     except (OSError, ValueError, http.client.HTTPException) as error:

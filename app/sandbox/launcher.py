@@ -16,6 +16,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import fields
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import quote
 
 from werkzeug.serving import make_server
 
@@ -54,7 +55,6 @@ def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], N
 
     `changed` are settings of the service that are not to be the sandbox's. Raises SandboxError.
     """
-    check_port(port)
     os.umask(0o077)
     # No signal raises, so that none cuts the ending of the service short.
     stopping: list[int] = []
@@ -65,6 +65,7 @@ def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], N
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with ExitStack() as stack:
         stack.enter_context(alone(var))
+        check_port(port)
         stand_ins = make_server("127.0.0.1", 0, create_sandbox(var, port), threaded=True)
         env = environment(os.environ, {**settings(key, port, stand_ins.port), **changed})
         service = start(SERVICE, log, env)
@@ -102,7 +103,8 @@ def alone(var: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SandboxError(
-                f"A sandbox runs with the folder {var} already: end it, or give this one another with --var."
+                f"A sandbox runs in the folder {var} already: stop it with Ctrl-C, "
+                f"or start a second one with {command(Path('var2'), 'run --port 8123')}"
             ) from None
         yield
 
@@ -118,7 +120,7 @@ def settings(key: Path, port: int, sandbox_port: int) -> dict[str, str]:
         "JWT_AUDIENCE": AUDIENCE,
         "ACCOUNT_SERVICE_URL": f"http://127.0.0.1:{sandbox_port}/accounts",
         "CHAT_SERVICE_URL": f"http://127.0.0.1:{sandbox_port}/chat",
-        "STORE_URL": f"sqlite:///{key.resolve().with_name('state.sqlite3')}",
+        "STORE_URL": f"sqlite:///{quote(str(key.resolve().with_name('state.sqlite3')))}",
         "BIND": f"127.0.0.1:{port}",
         "METRICS_BIND": f"127.0.0.1:{metrics_port}",
         "WEB_CONCURRENCY": "2",

@@ -1,10 +1,12 @@
 """What the launcher decides before it starts anything."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
-from app.sandbox.launcher import environment
+from app.sandbox.launcher import environment, settings
+from config import store_urls
 from config.settings import Settings
 
 
@@ -18,3 +20,9 @@ def test_no_setting_of_the_developers_own_reaches_the_children(name: str) -> Non
 def test_no_option_of_gunicorn_reaches_the_children() -> None:
     """GUNICORN_CMD_ARGS would bind elsewhere."""
     assert environment({"GUNICORN_CMD_ARGS": "--bind 127.0.0.1:1"}, {}) == {}
+
+
+def test_the_state_lies_beside_the_key(tmp_path: Path) -> None:
+    """Whatever the folder is called: a path in STORE_URL is percent-encoded."""
+    key = tmp_path / "50%25 of?#" / "sandbox-key"
+    assert store_urls.parse(settings(key, 1, 2)["STORE_URL"]).known == ((str(key.with_name("state.sqlite3")), 0),)
