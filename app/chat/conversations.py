@@ -15,20 +15,21 @@ _REFUSALS: Refusals = {
 
 
 class SentMessage(Answer):
-    """Message as the chat service answers it after a successful send."""
+    """Message as returned after a successful send (chat service response)."""
 
     conversation_id = text("b2c3d4e5-f6a7-8901-bcde-f12345678901", format="uuid")
-    author = text("Jane Doe", description="Display name of whoever the message is from")
-    body = text("Hi — this is a test message from the api-doc send endpoint.", description="Text of the message")
+    author = text("Jane Doe", description="Display name of the message author")
+    body = text("Hi — this is a test message from the api-doc send endpoint.", description="Message text")
     date_created = text("2025-03-23T18:30:00.000Z", format="date-time")
     is_me = JsonBoolean(
-        required=True, metadata={"example": True, "description": "Whether your account sent the message"}
+        required=True,
+        metadata={"example": True, "description": "Whether the message was sent by the authenticated account"},
     )
-    message_type = text("sms_message", description="Channel that the message goes through")
-    sent_by_id = text("d4e5f6a7-b8c9-0123-def1-234567890123", description="The sender's account id")
+    message_type = text("sms_message", description="Channel/type of the message")
+    sent_by_id = text("d4e5f6a7-b8c9-0123-def1-234567890123", description="Account ID of the sender")
     sent_by_username = text("Jane Doe")
     message_id = text(
-        "a1b2c3d4-e5f6-7890-abcd-ef1234567890", description="The chat service's own id of the message"
+        "a1b2c3d4-e5f6-7890-abcd-ef1234567890", description="Unique message identifier from the chat service"
     )
 
 

@@ -7,6 +7,7 @@ const empty = document.getElementById("empty");
 const conversations = new Map();
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 let live = false;
+state.textContent = "Connecting …";
 
 // All text goes in as text: nothing that a message says becomes markup.
 function element(name, text = "", attributes = {}) {

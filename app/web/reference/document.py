@@ -42,7 +42,9 @@ def make(operations: Iterable[Operation]) -> dict[str, Any]:
         spec.components.response(name, response)
     for operation in operations:
         spec.path(path_of(operation), operations={operation.method.lower(): _describe(operation)})
-    return spec.to_dict()
+    made: dict[str, Any] = spec.to_dict()
+    # apispec begins with `info` and ends with `openapi`.
+    return {name: made[name] for name in ("openapi", *published.ABOUT, "paths", "components")}
 
 
 def path_of(operation: Operation) -> str:
@@ -139,7 +141,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 def _id(name: str) -> dict[str, Any]:
     example = published.IDS.get(name, published.ANOTHER_ID)
     return {
-        "description": f"Id of the {noun(name)}",
+        "description": f"Unique identifier for the {noun(name)}",
         "schema": {"type": "string", "format": "uuid", "example": example},
     }
 
@@ -159,7 +161,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
             "content": {"application/json": {"schema": schema, "example": answer_example(operation)}},
         },
         "400": {
-            "description": "The request is wrong: something is missing or misspelt, or you have no account there",
+            "description": "Invalid request (missing fields, invalid IDs, or no account for company)",
             "content": {
                 "application/json": {
                     "schema": {"$ref": "#/components/schemas/Error"},
@@ -173,9 +175,9 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 def _refusals(operation: Operation) -> dict[str, Any]:
     ids = ["company_id", *sorted(set(operation.ids) - {"company_id"}, key=operation.rule.index)]
-    sentences = {f"invalid_{name}": refusal_of(name).sentence for name in ids}
-    told = {"missing_required": operation.said.refusal, **sentences}
+    told = [("missing_required", "Something required is missing", operation.said.refusal)]
+    told += [(f"invalid_{name}", f"Invalid {noun(name)} UUID", refusal_of(name).sentence) for name in ids]
     return {
-        name: {"summary": name.replace("_", " ").capitalize(), "value": {"status": "failure", "error": sentence}}
-        for name, sentence in told.items()
+        name: {"summary": summary, "value": {"status": "failure", "error": sentence}}
+        for name, summary, sentence in told
     }

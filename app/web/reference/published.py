@@ -25,20 +25,23 @@ ABOUT: dict[str, Any] = {
         "contact": {"name": "SalesCaptain API Team", "email": "support@salescaptain.com"},
         "license": {"name": "Proprietary", "url": "https://salescaptain.com/license"},
     },
-    "servers": [{"url": "https://api.salescaptain.com", "description": "Production"}],
+    "servers": [{"url": "https://api.salescaptain.com", "description": "Production server"}],
     "security": [{"BearerAuth": []}],
     "externalDocs": {
-        "description": "Documentation of the SalesCaptain API",
+        "description": "SalesCaptain API Documentation",
         "url": "https://docs.salescaptain.com",
     },
     "tags": [
-        {"name": "Health", "description": "Whether the service is there and ready"},
-        {"name": "Companies", "description": "Companies and how to find them"},
-        {"name": "Accounts", "description": "Accounts of users in companies"},
-        {"name": "Conversation Profiles", "description": "Profiles that channels of communication have"},
-        {"name": "Conversations", "description": "Conversations and their messages"},
-        {"name": "Contacts", "description": "The people that companies speak with"},
-        {"name": "Custom Fields", "description": "Fields that a company defines for itself"},
+        {"name": "Health", "description": "Service health and status endpoints"},
+        {"name": "Companies", "description": "Company management and retrieval operations"},
+        {"name": "Accounts", "description": "Account management and retrieval operations"},
+        {
+            "name": "Conversation Profiles",
+            "description": "Conversation profile management for communication channels",
+        },
+        {"name": "Conversations", "description": "Conversation management and retrieval operations"},
+        {"name": "Contacts", "description": "Contact management and retrieval operations"},
+        {"name": "Custom Fields", "description": "Custom field definition management"},
     ],
 }
 TAGS = [tag["name"] for tag in ABOUT["tags"]]
@@ -47,23 +50,27 @@ BEARER_AUTH = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "A token of the SalesCaptain authentication service.",
+    "description": "Authentication token, obtained from the main SalesCaptain authentication service.",
 }
 
 ERROR: dict[str, Any] = {
     "type": "object",
-    "description": "What went wrong; go by `code`",
+    "description": "Error response object; decide by its `code`",
     "required": ["error"],
     "properties": {
-        "error": {"type": "string", "description": "A sentence to read", "example": "Invalid request parameters"},
-        "code": {"type": "string", "description": "A word to program by", "example": "INVALID_PARAMS"},
+        "error": {"type": "string", "description": "Error message", "example": "Invalid request parameters"},
+        "code": {
+            "type": "string",
+            "description": "Error code for programmatic handling",
+            "example": "INVALID_PARAMS",
+        },
         "timestamp": {
             "type": "string",
             "format": "date-time",
-            "description": "When it happened, in UTC",
+            "description": "Timestamp when the error occurred, in UTC",
             "example": "2023-12-01T10:30:00Z",
         },
-        "path": {"type": "string", "description": "Path of the request", "example": _PATH},
+        "path": {"type": "string", "description": "API endpoint path where the error occurred", "example": _PATH},
     },
 }
 
@@ -76,11 +83,11 @@ ANOTHER_ID = "c3d4e5f6-a7b8-9012-cdef-123456789012"
 
 SENDING = """\
 Give each message an `Idempotency-Key` (a header: 1 to 255 of `A-Z a-z 0-9 . _ : -`). Repeated under its key it is
-sent at most once; a repetition of a message that was sent gets the first answer again, with
+sent at most once; repeating a message that was sent gets the first answer again, with
 `Idempotent-Replayed: true`.
 
 Every answer after authentication says what became of the message, in the header `X-Send-Outcome` and, on errors,
-in `send_outcome`: `sent`, `not_sent` (mend the request, or repeat it after `Retry-After`), or `unknown` (look into
+in `send_outcome`: `sent`, `not_sent` (correct the request, or repeat it after `Retry-After`), or `unknown` (check
 the conversation before you repeat it)."""
 
 
@@ -104,17 +111,19 @@ def _failure(description: str, kind: type[ServiceError], sentence: str | None = 
 
 
 RESPONSES: dict[str, Any] = {
-    "UnauthorizedError": _failure("There is no token, or it is not valid", UnauthorizedError),
-    "ForbiddenError": _failure("The account is inactive or lacks a role", ForbiddenError),
+    "UnauthorizedError": _failure("Authentication token is missing or invalid", UnauthorizedError),
+    "ForbiddenError": _failure(
+        "Access forbidden: valid token but insufficient permissions, or an inactive account", ForbiddenError
+    ),
     "RateLimitError": {
-        **_failure("Too many requests: wait for `Retry-After` seconds", RateLimitExceededError),
+        **_failure("Rate limit exceeded: wait for `Retry-After` seconds", RateLimitExceededError),
         "headers": {
-            "X-RateLimit-Limit": _header("How many requests a window admits", 30),
-            "X-RateLimit-Remaining": _header("How many are left", 0),
-            "X-RateLimit-Reset": _header("When the next one is free, in seconds since 1970", 1701425400),
+            "X-RateLimit-Limit": _header("Request limit per time window", 30),
+            "X-RateLimit-Remaining": _header("Remaining requests in current window", 0),
+            "X-RateLimit-Reset": _header("Time when the next request is free, in seconds since 1970", 1701425400),
         },
     },
-    "InternalServerError": _failure("Something behind the API failed", InternalError, _PROBLEM),
+    "InternalServerError": _failure("Internal server error: go by `code`", InternalError, _PROBLEM),
 }
 # Which of them every company-scoped operation has.
 SHARED = {

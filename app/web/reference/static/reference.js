@@ -15,6 +15,12 @@ function signIn(ui, token) {
   notice.textContent = "The token in this page's address is filled in: press Execute to send.";
 }
 
+// Swagger UI writes no label for the body's field.
+function labelled({ React }) {
+  const named = (Original) => (props) => React.createElement(Original, { ...props, "aria-label": "Request body" });
+  return { wrapComponents: { TextArea: named } };
+}
+
 function followColors(dark) {
   document.documentElement.classList.toggle("dark-mode", dark.matches);
 }
@@ -34,6 +40,7 @@ async function show() {
     docExpansion: "full",
     tryItOutEnabled: true,
     validatorUrl: null,
+    plugins: [labelled],
     onComplete: () => token && signIn(ui, token),
   });
 }

@@ -92,6 +92,13 @@ def test_both_pages_can_be_used_by_keyboard(show: Open, running: Launched, refer
     assert messages.locator('[aria-current="true"]').inner_text() == "Tom Becker\nRead me"
 
 
+def test_the_reference_can_be_heard(show: Open, reference: str) -> None:
+    """One part is the main one, and the field for the body has a name."""
+    page = show(reference)
+    page.get_by_label("Request body").wait_for()
+    assert page.locator("main, [role=main]").count() == 1
+
+
 def test_a_message_is_shown_as_text(show: Open, running: Launched, inbox: str) -> None:
     """Markup in it is no markup on the page."""
     text = f"<img src=x onerror=alert(1)><b>{uuid.uuid4()}</b>"
