@@ -22,7 +22,7 @@ Gauges = Callable[[], dict[tuple[str, ...], float]]
 
 @dataclass(slots=True)
 class Watch:
-    """Sees every request of an application; `gauges` gives the name and labels of what stands how, `write` logs.
+    """Sees every request of an application; `gauges` returns current values by (name, *labels), `write` logs.
 
     `draining` says that this process takes in no more requests.
     """
@@ -68,8 +68,9 @@ class Watch:
             known = state_of(request.environ)
             _finish(known)
             facts = facts_of(request, known, response.status_code)
-            logs.log(self.write, facts, request, known, response)
+            # First: a log that cannot be written is what metrics are there to tell of.
             self.metrics.count(facts, known.stages)
+            logs.log(self.write, facts, request, known, response)
         except Exception as error:  # noqa: BLE001 - a sent message is never turned into an error
             _tell("answer not noted", error)
         return response

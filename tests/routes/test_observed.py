@@ -1,6 +1,9 @@
 """What operators see of requests: one line in the log and the right counts, whatever becomes of them."""
 
+import errno
+import io
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -275,6 +278,23 @@ def test_nothing_that_is_seen_changes_an_answer(caller: Caller, app: Flask, wire
     app.watch.metrics._requests = None  # type: ignore[assignment] # as broken as can be
     answer = caller.send()
     assert (answer.status_code, answer.headers["X-Send-Outcome"], len(wire.chats)) == (200, "sent", 1)
+
+
+class Full(io.StringIO):
+    """Standard error on a disk that is full."""
+
+    def write(self, _: str) -> int:
+        """In vain."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_what_the_log_cannot_tell_is_counted(
+    caller: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that cannot be written changes no answer, and no alert goes blind for it."""
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert caller.send().headers["X-Send-Outcome"] == "sent"
+    assert counted(app, "sends_total", outcome="sent", reason="accepted") == 1
 
 
 @pytest.mark.parametrize(
