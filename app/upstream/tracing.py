@@ -9,7 +9,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from app.upstream.exchange import Sender
 from app.upstream.transport import TransportError
 
-_tracer = trace.get_tracer(__name__)
 # Whatever else is configured to be passed on, such as the baggage of callers, is not.
 _context = TraceContextTextMapPropagator()
 _PORTS = {"http": 80, "https": 443}
@@ -21,8 +20,9 @@ class Traced:
     Of a request its method and the service's host and port are recorded: paths hold ids of users.
     """
 
-    def __init__(self, transport: Sender) -> None:
+    def __init__(self, transport: Sender, tracer: trace.Tracer | None = None) -> None:
         self._transport = transport
+        self._tracer = tracer or trace.get_tracer(__name__)
 
     def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
         """As the transport does; outside of a span, which is where no SDK is, nothing more than that."""
@@ -34,7 +34,7 @@ class Traced:
             "server.address": str(url.hostname),
             "server.port": url.port or _PORTS[url.scheme],
         }
-        with _tracer.start_as_current_span(
+        with self._tracer.start_as_current_span(
             method,
             kind=trace.SpanKind.CLIENT,
             attributes=told,
