@@ -47,7 +47,7 @@ class Accounts:
         if accounts is not None:
             correlation.exchanges.append(Exchanged(self._service.breaker.service))
         else:
-            with self._slots.taken():
+            with self._slots:
                 accounts = self._ask_once(user, correlation)
         mine = [account for account in accounts if account.company_id == company_id]
         if not mine:

@@ -150,7 +150,7 @@ class UnauthorizedError(ServiceError):
     code = "UNAUTHORIZED"
     sentence = "Unauthorized access"
 
-    def __init__(self, *, presented: bool) -> None:
+    def __init__(self, *, presented: bool = True) -> None:
         self.presented = presented
         super().__init__()
 

@@ -52,16 +52,20 @@ class Observer:
         Gauge("draining", "1 once the master was told to stop", namespace="send_message", registry=registry).set(
             self.draining
         )
-        registry.register(_Collected(self._collect("")))
+        registry.register(self)
         try:
             encode, kind = choose_encoder(accepted)
         except (ValueError, TypeError):
-            # It does not mind what a version is written like.
+            # It does not look whether a version is a number: `a.b` is a ValueError.
             encode, kind = choose_encoder("")
         return HTTPStatus.OK, kind, encode(registry)
 
+    def collect(self) -> list[Metric]:
+        """What all workers have counted; a registry asks for it by this name."""
+        return self._collect("")
+
     def live(self, _: str) -> Answer:
-        """Whether there is a process."""
+        """200: the listener is alive, and so is its master."""
         return _json(HTTPStatus.OK, {"status": "ok"})
 
     def ready(self, _: str) -> Answer:
@@ -80,7 +84,7 @@ class Observer:
         return _json(status, {"status": word, "reasons": reasons, "workers": workers})
 
     def nothing(self, _: str) -> Answer:
-        """There is no such path."""
+        """404, for every other path."""
         return _json(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this path."})
 
     def _collect(self, beginning: str) -> list[Metric]:
@@ -89,14 +93,6 @@ class Observer:
             wanted = [file for file in files if os.path.basename(file).startswith(beginning)]  # noqa: PTH119 - a text
             merged = MultiProcessCollector.merge(wanted)  # type: ignore[no-untyped-call]
         return list(merged)
-
-
-class _Collected:
-    def __init__(self, metrics: list[Metric]) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> list[Metric]:
-        return self._metrics
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -83,7 +83,7 @@ class Client:
         Raises also ChatServiceUnavailableError (nothing was sent) and OverloadedError.
         """
         unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)
-        with self._line.slots.taken():
+        with self._line.slots:
             response = self._exchange(method, f"{path}?{urlencode(query)}" if query else path, document, unclear)
         if 200 <= response.status_code < 300:  # noqa: PLR2004 - successful (RFC 9110 section 15.3)
             return _load(answer, response.content, unclear)

@@ -3,7 +3,8 @@
 import logging
 import random
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from app.errors import Outcome
@@ -54,10 +55,8 @@ class FailoverStore:
         """As `Store.hit`, but never raises StoreLostError."""
         era = self._era.get()
         if era.prober is None:
-            try:
+            with suppress(StoreLostError), self._noticing(era):
                 return self._shared.hit(key, limit, window)
-            except StoreLostError as error:
-                self._lose(era, error)
         share = max(1, limit // self._processes)
         return replace(self._local.hit(key, share, window), limit=limit, shared=False)
 
@@ -66,20 +65,13 @@ class FailoverStore:
         era = self._era.get()
         if era.prober is not None:
             raise StoreLostError("lost")
-        try:
+        with self._noticing(era):
             return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
-        except StoreLostError as error:
-            self._lose(era, error)
-            raise
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As `Store.settle`; tried also while the store is lost, as it may have been away for a moment only."""
-        era = self._era.get()
-        try:
+        with self._noticing(self._era.get()):
             self._shared.settle(key, owner, outcome, answer)
-        except StoreLostError as error:
-            self._lose(era, error)
-            raise
 
     def probe(self) -> None:
         """As `Store.probe`, of the shared store."""
@@ -92,6 +84,15 @@ class FailoverStore:
             era.closing.set()
             era.prober.join()
         self._shared.close()
+
+    @contextmanager
+    def _noticing(self, era: _Era) -> Iterator[None]:
+        """Around a call of the shared store: one that finds it lost says so, and fails all the same."""
+        try:
+            yield
+        except StoreLostError as error:
+            self._lose(era, error)
+            raise
 
     def _lose(self, era: _Era, error: StoreLostError) -> None:
         # Whoever is late finds that its era has been lost already, and does not lose the next one.

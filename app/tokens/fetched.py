@@ -141,7 +141,7 @@ class FetchedKeys:
         if watch.tried.is_set() or watch.thread is None:
             return
         # Without a slot there is no waiting either, so that a hanging key server leaves threads for others.
-        with suppress(OverloadedError), self._slots.taken():
+        with suppress(OverloadedError), self._slots:
             watch.tried.wait(FETCH_SECONDS)
 
     def _is_current(self, watch: _Watch) -> bool:

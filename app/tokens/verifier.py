@@ -72,20 +72,20 @@ class TokenVerifier:
         """
         # RFC 7515 section 2 has no padding, but PyJWT lets one `=` pass.
         if len(token) > _LONGEST or "=" in token or not token.isascii():
-            raise UnauthorizedError(presented=True)
+            raise UnauthorizedError
         # 8 KiB of each would be too much to keep.
         name = hashlib.sha256(token.encode()).digest()
         verified = self._known.get(name)
         if verified is None or not any(key is verified.key for key in self.keys.current()):
             verified = self._remember(name, self._verified(token))
         if not self._current(verified.expires):
-            raise UnauthorizedError(presented=True)
+            raise UnauthorizedError
         return verified.user
 
     def _verified(self, token: str) -> _Verified:
         key, claims = self._vouched_for(token)
         if not self._current(claims["exp"]) or not _is_user_id(claims["sub"]):
-            raise UnauthorizedError(presented=True)
+            raise UnauthorizedError
         return _Verified(key, claims["exp"], User(self._issuer, claims["sub"]))
 
     def _remember(self, name: bytes, verified: _Verified) -> _Verified:
@@ -106,15 +106,15 @@ class TokenVerifier:
                 continue
             # PyJWT lets arithmetic errors of claims such as `"nbf": Infinity` through.
             except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-                raise UnauthorizedError(presented=True) from error
-        raise UnauthorizedError(presented=True)
+                raise UnauthorizedError from error
+        raise UnauthorizedError
 
     def _candidates(self, token: str) -> Sequence[VerificationKey]:
         """The keys to try, none for a token of an algorithm that is not configured or of another kind."""
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            raise UnauthorizedError(presented=True) from error
+            raise UnauthorizedError from error
         wanted = header.get("alg") in self._algorithms and _may_be_for_access(header.get("typ"))
         return self.keys.candidates(header) if wanted else ()
 

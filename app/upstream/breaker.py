@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 _PAUSE = 1.0
 
 
-class Breaker:
+class Breaker(AbstractContextManager[None]):
     """Counts connect failures in a row to `service`; at `threshold` it opens, and the log says so.
 
-    Open, it refuses every attempt but one a second, until one of those has connected. What
-    happens after the first byte is not counted: a slow or failing service is still there. No lock is held
-    while an attempt runs.
+    It goes around one connect and exchange: `with breaker:`. Open, it raises NothingSentError("circuit_open")
+    instead of starting one, but for one attempt a second, until one of those has connected. What happens after
+    the first byte is not counted: a slow or failing service is still there. No lock is held while an attempt runs.
     """
 
     def __init__(self, service: str, threshold: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,12 +35,7 @@ class Breaker:
         """Whether attempts are refused now, but for the one that tries."""
         return self._failures >= self._threshold
 
-    def attempt(self) -> AbstractContextManager[None]:
-        """Around one connect and exchange; raises NothingSentError("circuit_open") instead of starting it."""
-        return _Attempt(self)
-
-    def admit(self) -> None:
-        """Raise NothingSentError("circuit_open") unless an attempt may start."""
+    def __enter__(self) -> None:
         if not self.open:
             return
         with self._lock:
@@ -49,8 +44,7 @@ class Breaker:
             # Whoever comes while this one tries is refused for another pause.
             self._next_try = self._clock() + _PAUSE
 
-    def note(self, error: BaseException | None) -> None:
-        """Tell how an attempt ended."""
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if not isinstance(error, NothingSentError):
             self._succeeded()
         # What we wrote wrongly says nothing of the service.
@@ -72,16 +66,3 @@ class Breaker:
             was_open, self._failures = self.open, 0
         if was_open:
             logger.warning("circuit closed", extra={"service": self.service})
-
-
-class _Attempt(AbstractContextManager[None]):
-    __slots__ = ("_breaker",)
-
-    def __init__(self, breaker: Breaker) -> None:
-        self._breaker = breaker
-
-    def __enter__(self) -> None:
-        self._breaker.admit()
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._breaker.note(error)

@@ -55,7 +55,7 @@ class Connection:
     def exchange(self, request: requests.PreparedRequest, target: str, deadline: float, room: int) -> Answer:
         """Send the request and read the whole answer, both before the deadline (`time.monotonic`).
 
-        A body of more than `room` bytes is none. A refusal (4xx) is one whatever becomes of its body.
+        An answer with a body of more than `room` bytes is none. A 4xx refuses by its head, whatever its body.
 
         Raises OSError, ValueError, TypeError, ReceivedError; `handed_over` tells whether anything was sent.
         """

@@ -123,7 +123,7 @@ class Service:
         return not (is_final or self.breaker.open)
 
     def _attempt(self, request: requests.PreparedRequest, deadline: float, noted: Exchanged) -> requests.Response:
-        with self.breaker.attempt():
+        with self.breaker:
             noted.attempts += 1
             return self._transport.send(request, timeout=deadline - time.monotonic())
 

@@ -1,8 +1,7 @@
 """Routes that send: what became of the message is told in every answer, and a key is sent under once."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -28,10 +27,13 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
 
     @wraps(view)
     def sending(account: Account, **arguments: Any) -> Response:  # noqa: ANN401 - the view's own
-        with _telling_failures:
+        try:
             attempt = _attempt(account, arguments)
+        except ServiceError as error:
+            state().outcome = error.outcome
+            raise
         if attempt is None:
-            return _run(view, account, arguments)
+            return _run(view, account, arguments, repeats=False)
         state().attempt = attempt
         if attempt.answer is not None:
             return _replay(attempt.answer)
@@ -53,25 +55,21 @@ def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
     return services().idempotency.claim(known.key, [account.company_id, arguments])
 
 
-class _TellingFailures:
-    """A failure that is foreseen knows what became of the message."""
+def _run(view: Callable[..., Response], account: Account, arguments: dict[str, Any], *, repeats: bool) -> Response:
+    """The view's answer; whatever it raises unforeseen leaves the outcome unknown.
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, ServiceError):
-            state().outcome = error.outcome
-
-
-_telling_failures = _TellingFailures()
-
-
-def _run(view: Callable[..., Response], account: Account, arguments: dict[str, Any]) -> Response:
+    Where it `repeats` a send of unknown outcome, that this one was not sent says nothing of the first.
+    """
     known = state()
     known.outcome = "unknown"
-    with _telling_failures:
+    try:
         response = view(account, **arguments)
+    except ServiceError as error:
+        if not repeats:
+            known.outcome = error.outcome
+        elif error.outcome == "not_sent":
+            raise SendOutcomeUnknownError from error
+        raise
     known.outcome = "sent"
     return response
 
@@ -81,23 +79,11 @@ def _run_once(
 ) -> Response:
     answer = b""
     try:
-        with _telling_failures, _doubting(attempt):
-            response = _run(view, account, arguments)
+        response = _run(view, account, arguments, repeats=attempt.repeats)
         answer = response.get_data()
         return response
     finally:
         services().idempotency.settle(attempt, state().outcome or "unknown", answer)
-
-
-@contextmanager
-def _doubting(attempt: Attempt) -> Iterator[None]:
-    """That a repetition was not sent says nothing of the message that may be out already."""
-    try:
-        yield
-    except ServiceError as error:
-        if attempt.repeats and error.outcome == "not_sent":
-            raise SendOutcomeUnknownError from error
-        raise
 
 
 def _replay(answer: bytes) -> Response:

@@ -42,7 +42,7 @@ def end(breaker: Breaker, error: Exception | None = None, during: Callable[[], o
             raise error
 
     try:
-        with breaker.attempt():
+        with breaker:
             body()
     except Exception as raised:  # noqa: BLE001 - to look at it
         return str(raised)
@@ -150,7 +150,7 @@ def test_one_trial_at_a_time(breaker: Breaker, clock: Clock) -> None:
     def come(number: int) -> str:
         together.wait(10)
         try:
-            with breaker.attempt():
+            with breaker:
                 tried.append(number)
                 for _ in range(19):
                     assert refused.acquire(timeout=10)
@@ -169,10 +169,10 @@ def test_a_trial_that_hangs_does_not_last_for_ever(breaker: Breaker, clock: Cloc
     """After another second the next may try: nothing depends on the end of the first."""
     fail(breaker, 3)
     clock.now += 1
-    with breaker.attempt():
+    with breaker:
         assert end(breaker) == "circuit_open"
         clock.now += 1
-        with breaker.attempt():
+        with breaker:
             assert end(breaker) == "circuit_open"
 
 
@@ -181,7 +181,7 @@ def test_attempts_do_not_wait_for_each_other(breaker: Breaker) -> None:
     all_begun = threading.Barrier(4)
 
     def come(_: int) -> str:
-        with breaker.attempt():
+        with breaker:
             all_begun.wait(10)
         return "done"
 

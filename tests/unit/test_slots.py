@@ -15,8 +15,8 @@ def test_as_many_as_there_are(count: int) -> None:
     for _ in range(2):
         with ExitStack() as held:
             for _ in range(count):
-                held.enter_context(slots.taken())
-            with pytest.raises(OverloadedError), slots.taken():
+                held.enter_context(slots)
+            with pytest.raises(OverloadedError), slots:
                 pytest.fail("there was one too many")
 
 
@@ -25,18 +25,18 @@ def test_given_back_after_any_end(error: type[BaseException]) -> None:
     """Whatever happens to its holder, a slot is not lost."""
     slots = Slots(1)
     for _ in range(3):
-        with pytest.raises(error), slots.taken():
+        with pytest.raises(error), slots:
             raise error
 
 
 def test_a_refusal_gives_nothing_back() -> None:
     """Those who got none do not free the slots of others."""
     slots = Slots(1)
-    with slots.taken():
+    with slots:
         for _ in range(3):
-            with pytest.raises(OverloadedError), slots.taken():
+            with pytest.raises(OverloadedError), slots:
                 pytest.fail("there was one too many")
-    with slots.taken():
+    with slots:
         pass
 
 
@@ -47,7 +47,7 @@ def test_nobody_waits() -> None:
     def come(_: int) -> str:
         together.wait(10)
         try:
-            with slots.taken():
+            with slots:
                 refused.wait(10)
         except OverloadedError:
             refused.wait(10)

@@ -44,7 +44,7 @@ def reference_asset(name: str) -> Response:
     if name not in _LARGE:
         raise NotFoundError
     with ExitStack() as reading:
-        reading.enter_context(services().readers.taken())
+        reading.enter_context(services().readers)
         response = send_from_directory(_SWAGGER_UI, name)
         # In one piece there is one time limit for all of it.
         response.direct_passthrough = False

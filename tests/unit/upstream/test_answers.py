@@ -116,6 +116,7 @@ ODD = {
     "not HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
     "HTTP/2": b"HTTP/2.0 200 OK\r\n\r\n",
     "no such status": b"HTTP/1.1 099 Odd\r\n\r\n",
+    "status beyond 5xx": b"HTTP/1.1 600 Odd\r\n\r\n",
     "status of four digits": b"HTTP/1.1 2000 OK\r\n\r\n",
     "bare line feeds": b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
     "folded field": b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n",
@@ -159,6 +160,7 @@ LARGE = {
     "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"8001\r\n%b\r\n" % (b"x" * 0x8001) * 2,
     "field": b"HTTP/1.1 200 OK\r\nA: " + b"x" * LIMIT,
     "fields": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 101 + b"\r\n",
+    "head": b"HTTP/1.1 200 OK\r\n" + b"A: %b\r\n" % (b"x" * 40_000) * 2 + b"\r\n",
     "status line": b"HTTP/1.1 200 " + b"x" * LIMIT,
     "chunk extension": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"x" * 1024,
 }
@@ -180,3 +182,9 @@ def test_the_largest_answer_is_read(head: bytes) -> None:
     """64 KB are not too many."""
     end = b"\r\n0\r\n\r\n" if b"chunked" in head else b""
     assert len(read(b"HTTP/1.1 200 OK\r\n" + head + b"x" * LIMIT + end).body) == LIMIT
+
+
+@pytest.mark.parametrize(("status", "refuses"), [(399, False), (400, True), (499, True), (500, False)])
+def test_which_answers_refuse(*, status: int, refuses: bool) -> None:
+    """A client error says that nothing was done; any other says nothing of the kind (RFC 9110, 15.5)."""
+    assert read(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % status).refuses is refuses

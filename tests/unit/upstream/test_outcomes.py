@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from app.names import Address
 from app.upstream.transport import NoAnswerError, NothingSentError, Transport, TransportError, prepare
 from tests.unit.upstream.peers import OK, Caller, Peer, Script, answering
 
@@ -181,3 +182,18 @@ def test_no_time_left(serve: Serve, transport: Transport) -> None:
     with pytest.raises(NothingSentError):
         post(transport, peer.url, timeout=0)
     assert len(peer.requests) == 1
+
+
+def test_why_is_told_only_where_nobody_foresaw_it(transport: Transport, closed_port: int) -> None:
+    """What the socket says may quote the peer; what is no known failure needs its traceback."""
+    with pytest.raises(NothingSentError) as refused:
+        post(transport, f"http://127.0.0.1:{closed_port}/")
+    assert refused.value.__cause__ is None
+    fault = LookupError("a fault of ours")
+
+    def lookup(*_: object, **__: object) -> list[Address]:
+        raise fault
+
+    with pytest.raises(NothingSentError, match="unexpected") as unforeseen:
+        post(Transport(lookup=lookup), "http://a.test/")
+    assert unforeseen.value.__cause__ is fault
