@@ -18,10 +18,14 @@ class Patient(io.RawIOBase):
         self._until = time.monotonic() + PATIENCE
 
     def readable(self) -> bool:
-        """It is."""
+        """True: io.BufferedReader asks."""
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - io's
         """Some bytes, none at the end."""
-        self._connection.settimeout(max(self._until - time.monotonic(), 0.001))
+        left = self._until - time.monotonic()
+        if left <= 0:
+            # Bytes that are here already would be read whatever the timeout is.
+            raise TimeoutError
+        self._connection.settimeout(left)
         return self._connection.recv_into(buffer)

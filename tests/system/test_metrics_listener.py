@@ -35,6 +35,7 @@ def test_all_workers_are_counted_as_one(serve: Serve, kind: Kind) -> None:
         with server.connect_to(pid) as connection:
             assert connection.ask(sending(f"a-member-{pid}")).status == 200
     seen = scrape(server)
+    assert not list(folder(server).glob(f"*_{listener(server)}.db")), "the listener counts itself as one of them"
     assert seen.total("sends_total", outcome="sent", reason="accepted") == 2
     assert seen.total("requests_total", route=ROUTE, method="POST", status="200", code="none") == 2
     assert seen.total("stage_seconds_count", route=ROUTE, stage="total") == 2

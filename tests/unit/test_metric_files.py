@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ Gauge("workers", "", multiprocess_mode="livesum").set(1)
 """
 READER = """\
 import sys
+import time
 from pathlib import Path
 from prometheus_client.multiprocess import MultiProcessCollector
 from config import metric_files
@@ -165,3 +167,48 @@ def test_what_others_put_there_stops_nobody(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     os.mkfifo(tmp_path / "held")
     assert not metric_files._is_left_behind(tmp_path)
+
+
+FORKED = """\
+import os
+from config import metric_files
+folder = metric_files.make_folder()
+if os.fork():
+    os.wait()
+    print(os.path.isdir(folder))
+"""
+
+
+def test_a_fork_that_ends_leaves_the_folder_to_its_master() -> None:
+    """Workers inherit what their master does at its end."""
+    done = subprocess.run([sys.executable, "-c", FORKED], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.parametrize("age", [0, 61])
+def test_a_folder_in_which_nothing_is_held_belongs_to_a_master_that_starts_or_to_nobody(
+    tmp_path: Path, age: int
+) -> None:
+    """A master holds its folder right after it has made it; a minute later none will."""
+    then = time.time() - age
+    os.utime(tmp_path, (then, then))
+    assert metric_files._is_left_behind(tmp_path) is (age > 60)
+
+
+def test_a_reader_waits_for_whoever_renames(tmp_path: Path) -> None:
+    """As long as it takes: a total that is read halfway would fall."""
+    with (tmp_path / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        reader = subprocess.Popen([sys.executable, "-c", READER, str(tmp_path)], cwd=ROOT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            reader.wait(3)
+    assert reader.wait(10) == 0
+
+
+def test_who_has_files_takes_no_others(tmp_path: Path) -> None:
+    """What this process has counted already would be written over."""
+    mine, ended = tmp_path / f"counter_{os.getpid()}.db", tmp_path / "counter_4194304.db"
+    mine.write_bytes(b"mine")
+    ended.write_bytes(b"ended")
+    metric_files.take_over(tmp_path)
+    assert (mine.read_bytes(), ended.read_bytes()) == (b"mine", b"ended")

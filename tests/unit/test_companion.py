@@ -1,0 +1,60 @@
+"""The address of METRICS_BIND, in the hands of gunicorn's master."""
+
+import socket
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+
+from config.companion import Companion
+
+
+def companion(address: str, folder: Path) -> Companion:
+    return Companion(SimpleNamespace(log=Mock()), address, str(folder))
+
+
+def test_an_address_that_is_given_up_in_time_is_taken(tmp_path: Path) -> None:
+    """The listener of a master that was killed has it for another half second."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ours = companion(f"127.0.0.1:{other.getsockname()[1]}", tmp_path)
+        threading.Timer(0.3, other.close).start()
+        ours.bind()
+    ours.release()
+
+
+def test_an_address_that_cannot_be_had_is_not_waited_for(tmp_path: Path) -> None:
+    """It is nobody's on this machine (TEST-NET-1): that does not change."""
+    begun = time.monotonic()
+    with pytest.raises(OSError, match="assign"):
+        companion("192.0.2.1:9091", tmp_path).bind()
+    assert time.monotonic() - begun < 1
+
+
+def test_addresses_of_ip_6_are_taken(tmp_path: Path) -> None:
+    """With their brackets, as everywhere."""
+    ours = companion("[::1]:0", tmp_path)
+    ours.bind()
+    ours.release()
+
+
+def test_workers_let_go_of_the_address(tmp_path: Path) -> None:
+    """They inherit it, and would hold it when their master has ended."""
+    ours = companion("127.0.0.1:0", tmp_path)
+    ours.bind()
+    assert ours._socket is not None
+    address = ours._socket.getsockname()
+    ours.release()
+    socket.create_server(address).close()
+
+
+def test_what_keeps_the_listener_from_starting_is_told_once(tmp_path: Path) -> None:
+    """The master comes by every second."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ours = companion(f"127.0.0.1:{other.getsockname()[1]}", tmp_path)
+        ours.keep()
+        ours.keep()
+    told = [call.args for call in ours._server.log.error.call_args_list]
+    assert told == [("listener not started",)]

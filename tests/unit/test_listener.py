@@ -1,0 +1,110 @@
+"""What the listener of METRICS_BIND tells of workers, and how long it listens to whoever asks."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.listener import Observer, _Server
+from config.patience import Patient
+
+ROOT = Path(__file__).resolve().parents[2]
+# A worker that tells whether it has keys, and stays.
+WORKER = """\
+import sys
+from app.web.metrics import Metrics
+metrics = Metrics()
+metrics.set("workers", 1)
+metrics.set("workers_ready", float(sys.argv[1]))
+print(flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Observer]:
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, request.param],
+        cwd=ROOT,
+        env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield Observer(tmp_path)
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("worker", "draining", "status", "reasons"),
+    [
+        ("1", False, 200, []),
+        ("0", False, 503, ["no key to verify tokens with has been loaded"]),
+        ("1", True, 503, ["draining"]),
+    ],
+    indirect=["worker"],
+)
+def test_readiness(worker: Observer, draining: bool, status: int, reasons: list[str]) -> None:  # noqa: FBT001
+    """A worker that cannot check a token yet, and a master that drains, get no requests."""
+    worker.draining = draining
+    told, _, body = worker.ready("")
+    assert (told, json.loads(body)["reasons"]) == (status, reasons)
+
+
+def test_a_request_has_one_time_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However its bytes are spread: those that are there when it is over are not read any more."""
+    monkeypatch.setattr("config.patience.PATIENCE", 0.1)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        patient = Patient(ours)
+        theirs.send(b"xx")
+        assert patient.readinto(bytearray(1)) == 1
+        time.sleep(0.1)
+        with pytest.raises(TimeoutError):
+            patient.readinto(bytearray(1))
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[str, int]]:
+    """Of a listener that answers two at once."""
+    monkeypatch.setattr("config.listener._MOST", 2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = _Server(listening, Observer(tmp_path))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield listening.getsockname()
+        server.shutdown()
+        thread.join()
+
+
+def ask(address: tuple[str, int], path: str = "/health/live") -> bytes:
+    """What a probe is told."""
+    with socket.create_connection(address, timeout=5) as client:
+        client.sendall(b"GET %b HTTP/1.0\r\n\r\n" % path.encode())
+        return client.makefile("rb").read()
+
+
+def test_whoever_comes_beyond_the_most_is_hung_up_on(address: tuple[str, int]) -> None:
+    """Nobody waits for them; and whoever was answered has left their place to others."""
+    for _ in range(5):
+        assert b"200 OK" in ask(address)
+        time.sleep(0.02)
+    with socket.create_connection(address), socket.create_connection(address):
+        time.sleep(0.1)
+        with socket.create_connection(address, timeout=2) as third:
+            assert third.recv(1) == b""
+
+
+def test_files_that_cannot_be_read_are_an_error(address: tuple[str, int], tmp_path: Path) -> None:
+    """Prometheus then counts the scrape as failed, and a probe as not ready; the process itself is alive."""
+    tmp_path.rmdir()
+    for path in ("/metrics", "/health/ready"):
+        assert ask(address, path).startswith(b"HTTP/1.0 500 ")
+    assert b"200 OK" in ask(address)
