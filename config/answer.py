@@ -9,7 +9,7 @@ from gunicorn.http.message import TOKEN_RE  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import HEADER_VALUE_RE, Response  # type: ignore[import-untyped]
 from gunicorn.util import is_hoppish  # type: ignore[import-untyped]
 
-# For each piece. Most answers fit into the buffer of the socket; who leaves it full for so long does not read.
+# For each write that the socket's buffer cannot take at once: a client that leaves it full so long does not read.
 ANSWER_SECONDS = 5.0
 _SPACES = " \t"
 

@@ -44,7 +44,7 @@ class Arrival:
         self._is_chunked = self._is_in_trailers = False
 
     def add(self, data: bytes) -> bool:
-        """Whether there is nothing more to wait for, with these bytes; none of them: the client sends no more."""
+        """Add bytes (none: the client sends no more); True once the request is whole, or can be refused."""
         self._data += data
         self.is_cut = not data
         return self.is_cut or (self._has_body() if self.has_head else self._ends_head())

@@ -45,7 +45,7 @@ class Companion:
                 time.sleep(0.1)
 
     def attach(self) -> None:
-        """Let the master look after the listener, from its second turn on, and tell it about the end.
+        """Hook into the master's loop: keep the listener running from its second turn on, and pass SIGTERM on.
 
         The workers come first: who asks the listener meanwhile waits in its socket.
         """

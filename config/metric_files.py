@@ -20,7 +20,7 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _OF_THE_LIVING = "gauge_live"
 _PREFIX = "send-message-"
 _LOCK, _HELD = "lock", "held"
-# A worker rather starts with new files than waits longer than this for a reader.
+# A worker waits no longer than this for a reader, then starts with new files.
 _PATIENCE = 1.0
 # A folder in which nothing is held for longer than this belongs to no master that starts.
 _BEGINNING = 60.0
@@ -72,14 +72,16 @@ def make_room(folder: Path) -> None:
     for kind, room in _ROOM.items():
         descriptor = os.open(folder / f"{kind}_{os.getpid()}.db", os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, room)
+            # Not on a Mac.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(descriptor, 0, room)
         finally:
             os.close(descriptor)
 
 
 @contextmanager
 def reading(folder: Path) -> Iterator[list[str]]:
-    """The files whose values count now, all others aside: nobody renames one meanwhile."""
+    """The files to add up, under the lock: none is renamed. Live gauges of ended workers are deleted first."""
     with _locked(folder, fcntl.LOCK_SH, patience=None):
         for pid in [pid for pid in _pids(folder) if not _is_running(pid)]:
             for file in _files_of(folder, pid):

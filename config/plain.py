@@ -42,7 +42,7 @@ class Plain:
         return self._closes
 
     def force_close(self) -> None:
-        """Let it end so."""
+        """Close the connection after the answer."""
         self._closes = True
 
 

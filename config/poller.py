@@ -1,4 +1,4 @@
-"""Which connections have bytes, for the loop that serves everybody; any thread can put one back."""
+"""The connections that wait for bytes: the loop dispatches those that have some, any thread can put one back."""
 
 import contextlib
 import select
@@ -56,7 +56,7 @@ class Poller:
         self._events.register(number, _READABLE)
 
     def unregister(self, source: Any) -> None:  # noqa: ANN401 - selectors' own
-        """Call no more."""
+        """Stop watching the source."""
         number = source if isinstance(source, int) else source.fileno()
         del self._sources[number]
         self._events.unregister(number)

@@ -14,8 +14,8 @@ class Pool(Generic[_Job]):
 
     Only the thread that made it gives it jobs. They are done in order; what one raises must not leave `do`.
 
-    Threads wait for bytes in a pipe, one for each job. Who writes one does not hold the interpreter meanwhile, so
-    that who wakes up runs at once; one that waits on a queue is woken by who does, and has to wait once more.
+    Threads wait on a pipe, a byte for each job: `write` releases the interpreter, so that the thread it wakes
+    runs at once. One that is woken from a queue finds the interpreter taken, and sleeps again.
     """
 
     def __init__(self, most: int, do: Callable[[_Job], object]) -> None:

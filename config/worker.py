@@ -42,9 +42,9 @@ _REFUSALS = {
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
 }
-# Among others, for which gunicorn does not look (RFC 9112, 9.6).
+# `close` may be one of several options (RFC 9112 section 9.6); gunicorn compares the whole field.
 _CLOSES = re.compile(r"(?:^|,)[ \t]*close[ \t]*(?:,|$)", re.IGNORECASE)
-# Gunicorn's parser raises none of these, though they are of its kind.
+# Kinds of ParseException that the parser never raises: faults of ours.
 _OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
 _REFUSAL = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.tokens.keys import VerificationKey, fitting
 
-# An algorithm for each kind of key, whose reader reads all keys of the kind. Secrets (`oct`) have no place in a
-# set that everybody can fetch.
+# `from_jwk` belongs to an algorithm, but reads every key of its type: one for each type will do. Secrets (`oct`)
+# have no place in a set that everybody can fetch.
 _READERS = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
-# RFC 7518 sections 6.2.2 and 6.3.2: who publishes one of these has lost the key to everybody.
+# RFC 7518 sections 6.2.2 and 6.3.2: private parameters. A key that is published with one is compromised.
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 # RFC 7518 section 3.3; the upper bound is OpenSSL's, which would refuse each token instead.
 _LEAST_RSA_BITS, _MOST_RSA_BITS = 2048, 16384

@@ -1,4 +1,4 @@
-"""What an answer was, in words of which a caller can make up none: the log and the metrics tell them alike."""
+"""What an answer was, in a closed vocabulary that log and metrics share."""
 
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ DECISIONS, DECIDERS = ("refused", "admitted"), ("local", "shared")
 
 
 class Facts(NamedTuple):
-    """Few enough that what belongs to them is found by all of them at once; None where it came not so far."""
+    """So few combinations occur that they are the key of a cache. None: the request did not get that far."""
 
     method: str
     route: str | None

@@ -87,10 +87,10 @@ def _render(error: ServiceError) -> Response:
 
 
 def _forget_places(error: BaseException) -> None:
-    """Let go of the frames that it and what it came from went through.
+    """Drop the tracebacks of the error and of its causes.
 
-    They have the request, which has the error: together they would be kept, with the body and all that the request
-    made, until the collector comes.
+    Their frames hold the request, which holds the error: a cycle that would keep the body in memory until the
+    collector comes.
     """
     gone: BaseException | None = error
     while gone is not None:

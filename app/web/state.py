@@ -131,7 +131,7 @@ def verified_user() -> User:
 
 def _correlation(environ: dict[str, Any]) -> Correlation:
     """The caller's request id and trace if they are well-formed, else new ones; the trace gets a span of ours."""
-    # What may be needed, at once: each call of the system lets other threads in between.
+    # One for all ids: each system call gives the interpreter away.
     made = os.urandom(40).hex()
     given = environ.get("HTTP_X_REQUEST_ID", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else made[:32]

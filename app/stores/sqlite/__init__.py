@@ -17,9 +17,9 @@ from app.stores.sqlite.log import Log
 from app.stores.sqlite.statements import (
     BEGINNING,
     CLAIM,
-    CLAIMED,
-    DECISION,
+    CLAIM_NOTE,
     HIT,
+    HIT_NOTE,
     LOOK,
     RELEASE,
     SETTLE,
@@ -63,7 +63,7 @@ class SqliteStore:
             if tidies:
                 self._sweep(connection)
             connection.execute(HIT, record)
-            ((admitted, now, stamps),) = connection.execute(DECISION).fetchall()
+            ((admitted, now, stamps),) = connection.execute(HIT_NOTE).fetchall()
         return decide(admitted=bool(admitted), now=now, stamps=stamps, limit=limit, window=length)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
@@ -72,7 +72,7 @@ class SqliteStore:
         record = {"key": key, "fingerprint": fingerprint, "owner": owner, "again": again}
         with losing, self._turns.get(), self._connections.lend() as connection:
             connection.execute(CLAIM, {**record, "lease": lapses, "kept": kept})
-            (claim,) = connection.execute(CLAIMED, record).fetchall()
+            (claim,) = connection.execute(CLAIM_NOTE, record).fetchall()
         return judge(*claim)
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:

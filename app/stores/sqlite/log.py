@@ -9,13 +9,13 @@ from pathlib import Path
 from app.stores.processes import PerProcess
 from app.stores.sqlite.turns import BUSY_SECONDS
 
-# It is begun anew by who finds it longer than this.
+# Whoever finds the log longer than this truncates it.
 LOG_BYTES = 8_388_608
-# To begin it anew lets nobody write until the disk has what came during the last round of writing it down: that is
-# for after a quick one, of so many. On a slower disk it may grow.
+# Truncating blocks writers until the disk has what came during the last checkpoint, so it follows only a quick
+# one. On a slow disk the log may grow.
 _QUICK_SECONDS = BUSY_SECONDS / 2
 _ROUNDS = 3
-_PATIENCE = f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}"
+_SET_BUSY_TIMEOUT = f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}"
 
 
 class Log:
@@ -50,10 +50,10 @@ class Log:
             if busy:
                 # Another process is at it.
                 return
-            # SQLite does so only once it has caught up with those who write: the rest would wait for all of it.
-            os.fdatasync(file)
-            # Nor is all that was written down written down again at once, which SQLite before 3.51.3 may not
-            # survive.
+            # SQLite syncs only at the end of a whole checkpoint, and writers would wait for all of it: sync now.
+            getattr(os, "fdatasync", os.fsync)(file)
+            # After a quick one the log is truncated at once. It is not checkpointed again while nothing was left
+            # over: before 3.51.3 that may damage the file (https://sqlite.org/wal.html#walresetbug).
             if logged == moved or time.monotonic() - began < _QUICK_SECONDS:
                 _begin_anew(connection)
                 return
@@ -62,4 +62,4 @@ class Log:
 def _begin_anew(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA busy_timeout = 0")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    connection.execute(_PATIENCE)
+    connection.execute(_SET_BUSY_TIMEOUT)

@@ -70,7 +70,7 @@ ON CONFLICT (key) DO UPDATE SET
     END
 """  # noqa: S608 - as above
 
-DECISION = "SELECT admitted, now, stamps FROM window_note"
+HIT_NOTE = "SELECT admitted, now, stamps FROM window_note"
 
 _TAKEN = f"""(
     expires_at <= {_NOW}
@@ -92,7 +92,7 @@ ON CONFLICT (key) DO UPDATE SET
     answer = CASE WHEN {_TAKEN} THEN NULL ELSE answer END
 """  # noqa: S608 - as above
 
-CLAIMED = "SELECT owner = :owner, fingerprint = :fingerprint, state, lapses_at <= now, answer FROM key_note"
+CLAIM_NOTE = "SELECT owner = :owner, fingerprint = :fingerprint, state, lapses_at <= now, answer FROM key_note"
 
 SETTLE = "UPDATE keys SET state = :outcome, answer = :answer WHERE key = :key AND owner = :owner"
 

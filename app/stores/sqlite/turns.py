@@ -1,4 +1,4 @@
-"""Who waits for whom at the file, and what is said where that was in vain."""
+"""One thread of a process at a time at the SQLite file; its errors become StoreLostError."""
 
 import sqlite3
 import threading
@@ -28,7 +28,7 @@ class Turns(AbstractContextManager[None]):
         if not self._lock.acquire(timeout=TURN_SECONDS):
             raise TimeoutError
         if self._failures != before:
-            # Who had the turn has waited in vain for the file: that was for everybody who came meanwhile.
+            # The thread before us gave up on the file: all that queued meanwhile give up with it, not one by one.
             self._lock.release()
             raise TimeoutError
 
@@ -39,7 +39,7 @@ class Turns(AbstractContextManager[None]):
 
 
 class _Told(AbstractContextManager[None]):
-    """Around what is said to SQLite: its errors, and those of opening it, are a lost store."""
+    """Turns errors of SQLite, and of opening the file, into StoreLostError."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlite3.Error | OSError):
