@@ -70,7 +70,9 @@ def nworkers_changed(server: Arbiter, count: int, before: int | None) -> None:
         server.log.error("worker refused", extra={"reason": "memory:// counts in one process only."})
         server.num_workers = 1
         return
-    os.environ["WEB_CONCURRENCY"] = str(count)
+    if count:
+        # SIGWINCH lets all of a daemon's workers go; SIGHUP brings them back.
+        os.environ["WEB_CONCURRENCY"] = str(count)
 
 
 def on_starting(server: Arbiter) -> None:

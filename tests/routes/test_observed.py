@@ -288,9 +288,7 @@ class Full(io.StringIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_what_the_log_cannot_tell_is_counted(
-    caller: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_log_cannot_tell_is_counted(caller: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log that cannot be written changes no answer, and no alert goes blind for it."""
     monkeypatch.setattr(sys, "stderr", Full())
     assert caller.send().headers["X-Send-Outcome"] == "sent"

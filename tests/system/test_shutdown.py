@@ -1,5 +1,7 @@
 """A deployment cuts nobody off."""
 
+import os
+import re
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +57,31 @@ def test_readiness_says_draining_until_the_end(serve: Serve, services: Services,
         assert held.result().status == 200
 
     assert server.wait() == 0
+
+
+def test_a_renewal_is_no_reason_to_go_on(serve: Serve, services: Services, gate: threading.Event) -> None:
+    """SIGTERM counts at once while the workers before SIGHUP still answer, and so does the death of a new one."""
+    services.behaviours["held"] = waits(gate)
+    server = serve(WEB_CONCURRENCY="1")
+    with ThreadPoolExecutor(1) as callers:
+        held = callers.submit(ask, server.port, sending(text="held"))
+        services.ledger.await_entries(1)
+        server.signal(signal.SIGHUP)
+        await_until(lambda: len(booted(server)) == 2, lambda: f"no new worker:\n{server.log}")
+        os.kill(booted(server)[1], signal.SIGKILL)
+        await_until(lambda: len(booted(server)) == 3, lambda: f"not replaced:\n{server.log}")
+        server.signal(signal.SIGTERM)
+        await_until(lambda: tell(server, "/health/ready").status == 503, lambda: f"still ready:\n{server.log}")
+        await_until(server.is_free, lambda: f"still listens:\n{server.log}")
+        gate.set()
+        assert held.result().status == 200
+
+    assert server.wait() == 0
+
+
+def booted(server: Server) -> list[int]:
+    """Its workers up to now, the oldest first."""
+    return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", server.log)]
 
 
 def accepts_nothing(server: Server) -> bool:
