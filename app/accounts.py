@@ -16,8 +16,8 @@ from app.upstream.slots import Slots
 from app.upstream.transport import TransportError
 
 _OK, _NOT_FOUND = 200, 404
-# The least recently used users are forgotten beyond this many.
-_LARGEST = 20_000
+# The least recently used users are forgotten beyond this many, they and their accounts: some 20 MB.
+_LARGEST = 40_000
 
 
 class Accounts:
@@ -35,7 +35,9 @@ class Accounts:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: OrderedDict[User, tuple[float, tuple[Account, ...]]] = OrderedDict()
-        self._asked: dict[User, Future[tuple[Account, ...]]] = {}
+        self._size = 0
+        # Until when the answer will be believed, so that nobody is given one that is too old already.
+        self._asked: dict[User, tuple[float, Future[tuple[Account, ...]]]] = {}
 
     def find(self, user: User, company_id: str, role: str, correlation: Correlation) -> Account:
         """The user's active account in the company, with the role.
@@ -75,42 +77,47 @@ class Accounts:
             accounts = self._believed(user)
             if accounts is not None:
                 return accounts
-            question = self._asked.get(user)
-            first = question is None
-            if question is None:
-                question = self._asked[user] = Future()
+            # The age of an answer counts from the question, when it was certainly true.
+            expires, question = self._asked.get(user, (0.0, None))
+            first = question is None or expires <= self._clock()
+            if question is None or first:
+                expires, question = self._asked[user] = (self._clock() + self._lifetime, Future())
         if first:
-            self._settle(user, question, correlation)
+            self._settle(user, expires, question, correlation)
             return question.result()
         accounts = question.result()
         correlation.exchanges.append(Exchanged(self._service.breaker.service))
         return accounts
 
-    def _settle(self, user: User, question: "Future[tuple[Account, ...]]", correlation: Correlation) -> None:
-        # The age of an answer counts from the question, when it was certainly true.
-        expires = self._clock() + self._lifetime
+    def _settle(
+        self, user: User, expires: float, question: "Future[tuple[Account, ...]]", correlation: Correlation
+    ) -> None:
         try:
             accounts = self._ask(user, correlation)
         except BaseException as error:  # noqa: BLE001 - handed to every waiter, this thread included, by result()
-            self._forget_question(user)
+            self._forget_question(user, question)
             question.set_exception(error)
             return
         self._remember(user, expires, accounts)
-        self._forget_question(user)
+        self._forget_question(user, question)
         question.set_result(accounts)
 
     def _remember(self, user: User, expires: float, accounts: tuple[Account, ...]) -> None:
         if len(user.id) > LONGEST_REMEMBERED_ID:
             return
         with self._lock:
+            _, before = self._known.pop(user, (0.0, None))
             self._known[user] = (expires, accounts)
-            self._known.move_to_end(user)
-            while len(self._known) > _LARGEST:
-                self._known.popitem(last=False)
+            self._size += _size(accounts) - _size(before)
+            while self._size > _LARGEST:
+                _, (_, forgotten) = self._known.popitem(last=False)
+                self._size -= _size(forgotten)
 
-    def _forget_question(self, user: User) -> None:
+    def _forget_question(self, user: User, question: "Future[tuple[Account, ...]]") -> None:
         with self._lock:
-            del self._asked[user]
+            # Whoever found it too old has asked anew.
+            if self._asked.get(user, (0.0, None))[1] is question:
+                del self._asked[user]
 
     def _ask(self, user: User, correlation: Correlation) -> tuple[Account, ...]:
         path = f"/users/{_segment(user.id)}/accounts"
@@ -123,6 +130,11 @@ class Accounts:
         if response.status_code != _OK:
             raise AccountServiceUnavailableError(reason=status_class(response))
         return _read(response.content)
+
+
+def _size(accounts: tuple[Account, ...] | None) -> int:
+    """How much room a user takes that is remembered with these: each account as much as the user."""
+    return 0 if accounts is None else 1 + len(accounts)
 
 
 def _segment(text: str) -> str:

@@ -3,8 +3,10 @@
 import logging
 import logging.config
 import os
+import warnings
 from typing import Any
 
+import jwt
 from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -99,6 +101,8 @@ def create_app(
     """
     settings = settings or load(os.environ)
     logging.config.dictConfig(dictionary(settings.log_level, "app"))
+    # PyJWT's, of which the log would have a line that is no JSON: 32 bytes are enough for HS512 as well.
+    warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
     app = _application(settings)
     shared = store or _store(settings)
     limits = Limits(app, shared, settings.rate_limit)

@@ -113,6 +113,8 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=None if trust is True else trust)
     except OSError as error:
         raise HandshakeError from error
+    # RFC 9110 section 4.3.4: the common name counts for nothing.
+    context.hostname_checks_common_name = False
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     context.sslsocket_class = DeadlineTLSSocket
@@ -129,7 +131,9 @@ def secure(sock: DeadlineSocket, context: ssl.SSLContext, host: str, deadline: f
         # Wrapping takes the descriptor from `sock` and its timeout along; the handshake is one call.
         sock.deadline = deadline
         sock.arm()
-        wrapped = context.wrap_socket(sock, server_hostname=host, suppress_ragged_eofs=False)
+        # No certificate ends a name with the dot that a URL may end it with.
+        name = host.removesuffix(".")
+        wrapped = context.wrap_socket(sock, server_hostname=name, suppress_ragged_eofs=False)
     except (OSError, ValueError) as error:
         sock.close()
         raise HandshakeError from error

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jwt
 import pytest
 from flask import Flask
 
@@ -20,7 +21,7 @@ from app.upstream.transport import NoAnswerError, NothingSentError
 from config.settings import load
 from tests.conftest import Caller
 from tests.documented import CheckedClient
-from tests.people import ACME, CONVERSATION, GLOBEX, NOWHERE
+from tests.people import ACME, CONVERSATION, GLOBEX, NOWHERE, SECRET, claims
 from tests.wire import Answer, Wire, reply, sent_message
 
 ROUTE = "/v1/send-message/<company_id>/<conversation_id>"
@@ -278,6 +279,16 @@ def test_nothing_that_is_seen_changes_an_answer(caller: Caller, app: Flask, wire
     app.watch.metrics._requests = None  # type: ignore[assignment] # as broken as can be
     answer = caller.send()
     assert (answer.status_code, answer.headers["X-Send-Outcome"], len(wire.chats)) == (200, "sent", 1)
+
+
+def test_a_short_secret_costs_no_line(environ: dict[str, str], wire: Wire) -> None:
+    """PyJWT warns of 32 bytes for HS512, which are enough; a warning is an error here."""
+    with pytest.warns(jwt.InsecureKeyLengthWarning):
+        token = jwt.encode(claims(), SECRET[:32], algorithm="HS512")
+    environ["JWT_SECRET"] = SECRET[:32]
+    app = create_app(load({**environ, "JWT_ALGORITHMS": "HS512"}), transport=wire)
+    answer = Caller(CheckedClient(app)).send(headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
 
 
 class Full(io.StringIO):

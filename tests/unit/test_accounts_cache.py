@@ -87,6 +87,24 @@ def test_without_a_lifetime(wire: Wire, slots: Slots, clock: Clock) -> None:
     assert [find(accounts), find(accounts), len(wire.lookups)] == [FOUND, FOUND, 2]
 
 
+def test_without_a_lifetime_nobody_shares_a_question(wire: Wire, slots: Slots, clock: Clock) -> None:
+    """Its answer may have been true only before the second request came."""
+    second = threading.Event()
+    firsts = iter([True, False])
+
+    def answer(_: str) -> Answer:
+        if next(firsts):
+            second.wait(10)
+        second.set()
+        return reply(200, {"accounts": [account(ACME)]})
+
+    wire.answer_accounts = answer
+    accounts = Accounts(account_service(wire), slots, lifetime=0, clock=clock)
+    with ThreadPoolExecutor(2) as pool:
+        assert [each.result(20) for each in [pool.submit(find, accounts) for _ in range(2)]] == [FOUND, FOUND]
+    assert len(wire.lookups) == 2
+
+
 def test_users_of_two_issuers(accounts: Accounts, wire: Wire) -> None:
     """The same id means another user where another issuer gave it: nothing is shared."""
     find(accounts)
@@ -96,13 +114,22 @@ def test_users_of_two_issuers(accounts: Accounts, wire: Wire) -> None:
 
 def test_memory_is_bounded(accounts: Accounts, wire: Wire) -> None:
     """Of 20,001 users the one that was seen longest ago is forgotten, and only that one."""
-    wire.answer_accounts = answering(status=404)
+    one = reply(200, {"accounts": [account(ACME)]})
+    wire.answer_accounts = lambda _: one
     users = [str(number) for number in range(20_000)]
     for user in [*users, "0", "one more", "0", "2", "1"]:
-        with pytest.raises(NoAccountError):
-            find(accounts, user)
+        find(accounts, user)
     urls = [str(request.url).split("/")[-2] for request in wire.requests]
     assert urls == [*users, "one%20more", "1"]
+
+
+def test_memory_is_bounded_by_accounts(accounts: Accounts, wire: Wire) -> None:
+    """Users with 20,000 each take the room of as many others."""
+    many = reply(200, {"accounts": [account(ACME)] * 20_000})
+    wire.answer_accounts = lambda _: many
+    for user in ("a", "b", "b", "a"):
+        find(accounts, user)
+    assert [str(request.url).split("/")[-2] for request in wire.requests] == ["a", "b", "a"]
 
 
 def crowd(accounts: Accounts) -> list[Account | ServiceError]:

@@ -35,13 +35,15 @@ class Authority:
         path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         self.bundle = str(path)
 
-    def context(self, host: str) -> ssl.SSLContext:
-        """A server's context with a certificate for `host`."""
+    def context(self, host: str, *, named: bool = True) -> ssl.SSLContext:
+        """A server's context with a certificate for `host`, or one where that is but its common name."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        builder = self._builder(name, key).add_extension(names, critical=False)
+        builder = self._builder(name, key)
+        if named:
+            builder = builder.add_extension(names, critical=False)
         certificate = builder.add_extension(authority, critical=False).sign(self._key, hashes.SHA256())
         path = self._folder / f"{host}.pem"
         encoding = serialization.Encoding.PEM

@@ -119,6 +119,23 @@ def test_certificates_of_others(serve: Serve, transport: Transport, authority: A
     assert peer.requests == []
 
 
+def test_a_common_name_counts_for_nothing(serve: Serve, transport: Transport, authority: Authority) -> None:
+    """Who signs certificates looks at the names that they are for (RFC 9110 section 4.3.4)."""
+    peer = serve(answering(OK), context=authority.context("localhost", named=False))
+    with pytest.raises(NothingSentError, match="tls"):
+        get(transport, secured(peer), verify=authority.bundle)
+    assert peer.requests == []
+
+
+def test_a_name_may_end_with_a_dot(serve: Serve, authority: Authority) -> None:
+    """In a URL, where it says that the name is complete; no certificate has it."""
+    peer = serve(answering(OK), context=authority.context("localhost"))
+    with closing(
+        Transport(lookup=lambda _, *how, **wanted: socket.getaddrinfo("127.0.0.1", *how, **wanted))
+    ) as transport:
+        assert get(transport, f"https://localhost.:{peer.port}/", verify=authority.bundle) == b"ok"
+
+
 def test_old_versions_of_tls(serve: Serve, transport: Transport, authority: Authority) -> None:
     """TLS 1.1 is not spoken (RFC 8996)."""
     context = authority.context("localhost")
