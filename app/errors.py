@@ -87,7 +87,7 @@ class InvalidParamsError(IncompleteError):
 
 
 class BodyTooLargeError(IncompleteError):
-    """The body has more bytes than MAX_BODY_BYTES."""
+    """The body is larger than the service takes (64 KB unless set otherwise)."""
 
     code = "BODY_TOO_LARGE"
 
@@ -144,7 +144,10 @@ class IdempotencyKeyReusedError(BadRequestError):
 
 
 class UnauthorizedError(ServiceError):
-    """There is no token, or something is wrong with it; the answer does not say what (RFC 6750 section 3.1)."""
+    """There is no token, or it is not valid.
+
+    The answer does not say what is wrong with it (RFC 6750 section 3.1).
+    """
 
     status = 401
     code = "UNAUTHORIZED"
@@ -156,7 +159,7 @@ class UnauthorizedError(ServiceError):
 
 
 class ForbiddenError(ServiceError):
-    """The account is inactive or lacks the role, or the chat service forbids the message."""
+    """The account is inactive or lacks the role, or the chat service forbids this."""
 
     status = 403
     code = "FORBIDDEN"
@@ -192,13 +195,13 @@ class TooManyRequestsError(ServiceError):
 
 
 class RateLimitExceededError(TooManyRequestsError):
-    """The user's window is full."""
+    """The limit is used up."""
 
     code = "RATE_LIMIT_EXCEEDED"
 
 
 class ChatServiceBusyError(TooManyRequestsError):
-    """The chat service answered 429."""
+    """The chat service asks for a pause (429)."""
 
     code = "CHAT_SERVICE_BUSY"
 
@@ -222,7 +225,7 @@ class ServerError(ServiceError):
 
 
 class InternalError(ServerError):
-    """A fault of ours that no other class foresees."""
+    """A fault of ours; report the `request_id`."""
 
     code = "INTERNAL_ERROR"
 
@@ -236,7 +239,7 @@ class AuthUnavailableError(ServerError):
 
 
 class OverloadedError(ServerError):
-    """As many requests as may wait for other services already do."""
+    """The service is busy: as many requests as may wait for other services already do."""
 
     code = "OVERLOADED"
     sentence = "The service is busy, please try again later."
@@ -267,7 +270,7 @@ class ChatServiceAuthError(ServerError):
 
 
 class IdempotencyUnavailableError(ServerError):
-    """The store is lost, so an Idempotency-Key cannot be honoured; without a key, sends go on."""
+    """Keys cannot be kept at the moment; nothing was sent. Without a key, sends go on."""
 
     code = "IDEMPOTENCY_UNAVAILABLE"
     of_sends = True

@@ -19,7 +19,7 @@ _EXAMPLE = """\
 # Settings of the service, for `set -a; . ./.env` and for systemd's EnvironmentFile. Fill in what has no `#`.
 # Every secret can be given as NAME_FILE, the path of a file. docs/settings.md has the same as a table."""
 # This default is read from the machine, so it is not the same everywhere.
-_SHOWN = {"WEB_CONCURRENCY": "cores"}
+_SHOWN = {"WEB_CONCURRENCY": "number of cores"}
 _KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 
 
@@ -30,7 +30,7 @@ def page() -> Iterator[str]:
         name, column = row.name.upper(), row.metadata
         default = "required" if column["default"] is ... else "none"
         if column["default"] not in {..., None}:
-            default = f"`{_SHOWN.get(name) or _text(column['default'])}`"
+            default = _SHOWN.get(name) or f"`{_text(column['default'])}`"
         if name in _KEYS:
             default = "one of three is required"
         yield f"| `{_variable(row)}` | {default} | {column['help']}{' (secret)' if column['secret'] else ''} |"

@@ -113,7 +113,7 @@ class Settings:
     reference: bool = _setting(
         "bool", "Serve /docs, /openapi.json, /llms.txt and the Markdown pages", default=True
     )
-    log_level: str = _setting("upper", "Least level logged", default="INFO", validate=checks.log_level)
+    log_level: str = _setting("upper", "Lowest level that is logged", default="INFO", validate=checks.log_level)
 
     @property
     def jwt_keys(self) -> tuple[str, ...]:
