@@ -42,8 +42,9 @@ class ServiceError(Exception):
     """A failure with an answer of its own; its subclasses are the whole list.
 
     `outcome` is what became of the message when the failure ends a send; `of_sends` marks what nothing but a
-    send can end in. `retry_after` is in whole seconds, at least 1, or None where repeating is not known to be
-    safe or useful. `reason` is one word on why, for logs and metrics; the code where there is no better one.
+    send can end in, `only_in` the views, by name, that alone can end in it. `retry_after` is in whole seconds,
+    at least 1, or None where repeating is not known to be safe or useful. `reason` is one word on why, for logs
+    and metrics; the code where there is no better one.
     """
 
     status: ClassVar[int]
@@ -51,6 +52,7 @@ class ServiceError(Exception):
     sentence: str
     outcome: ClassVar[Outcome] = "not_sent"
     of_sends: ClassVar[bool] = False
+    only_in: ClassVar[frozenset[str]] = frozenset()
     retry_after: int | None = None
 
     def __init__(

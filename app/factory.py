@@ -31,7 +31,7 @@ from app.upstream.transport import Transport
 from app.web import health, rendering, services, watching
 from app.web.limits import Limits
 from app.web.metrics import Metrics
-from app.web.operations import hooks, operations
+from app.web.operations import hooks, operations, register
 from app.web.reference import data, pages
 from app.web.watching import Gauges, Watch
 from config import store_urls
@@ -114,7 +114,7 @@ def create_app(
     known = hooks(app)
     reference = (data.blueprint, pages.blueprint) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
-        app.register_blueprint(blueprint)
+        register(app, blueprint)
     declared = made.watch.operations = operations(app, rate_limit, known)
     if settings.reference:
         data.install(app.extensions, declared, settings.rate_limit)

@@ -12,7 +12,7 @@ from werkzeug.wsgi import get_content_length
 from app import strict_json
 from app.errors import BodyTooLargeError, InvalidParamsError
 from app.schemas import Body
-from app.web.declarations import declare
+from app.web.declarations import DeclarationError, declare
 from app.web.rendering import json_response
 from app.web.services import services
 from app.web.state import current
@@ -27,8 +27,13 @@ def takes(
     """Hand the view the validated JSON body as `body`, or the validated query of the URL as `query`.
 
     Any other is answered 400 with the schema's `refusal`; a body that is too large is not read to its end.
+    Raises DeclarationError.
     """
-    read, name = (json_body, "body") if location == "json" else (_query, "query")
+    if not _is_class(schema, Body):
+        raise DeclarationError("@takes wants a class of Body or Query: @takes(NewContact).")
+    if location not in _READERS:
+        raise DeclarationError('@takes reads location="json" or location="query".')
+    name, read = _READERS[location]
     loaded = schema()
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,7 +56,13 @@ def gives(
     """Answer 200 with `{"message": message, under: what the view returns}`; the schema describes the latter.
 
     A list is answered in pages: let the schema be `page_of` its items, and `under` the list's name.
+    Raises DeclarationError.
     """
+    if not _is_class(schema, Schema):
+        raise DeclarationError(
+            '@gives wants a sentence and a class of Schema: @gives("Contact created!", Contact); '
+            "for a list, page_of(Contact)."
+        )
 
     def decorate(view: Callable[..., dict[str, Any]]) -> Callable[..., Response]:
         @wraps(view)
@@ -61,6 +72,10 @@ def gives(
         return declare(view, answering, "gives", message=message, gives=schema, under=under)
 
     return decorate
+
+
+def _is_class(found: object, kind: type) -> bool:
+    return isinstance(found, type) and issubclass(found, kind)
 
 
 def json_body() -> Any:  # noqa: ANN401 - whatever JSON can hold
@@ -85,6 +100,9 @@ def _query() -> dict[str, str]:
     if len(values) != len(pairs) or any("\0" in value for value in values.values()):
         raise InvalidParamsError
     return values
+
+
+_READERS: dict[str, tuple[str, Callable[[], Any]]] = {"json": ("body", json_body), "query": ("query", _query)}
 
 
 def _raw_body(request: Request) -> bytes:

@@ -9,7 +9,7 @@ from app.errors import AuthUnavailableError, IncompleteError, InvalidParamsError
 from app.principals import User
 from app.tokens.verifier import TokenVerifier
 from app.web.bodies import json_body
-from app.web.declarations import Place, declaration_of, declare
+from app.web.declarations import DeclarationError, Place, declaration_of, declare
 from app.web.ids import canonical, noun
 from app.web.services import services
 from app.web.state import RequestState, current, state
@@ -26,8 +26,10 @@ def company_scoped(
     In this order: the token, the limit, the company's id, the other ids of the path, the account. The company's
     id is in the path, or in the JSON body. The view gets the Account instead of it, and the other ids in their
     canonical form. `limit`, such as "100 per hour", takes the place of RATE_LIMIT; every operation has windows
-    of its own.
+    of its own. Raises DeclarationError.
     """
+    if company_in not in {"url", "body"}:
+        raise DeclarationError('@company_scoped finds the company with company_in="url" or company_in="body".')
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         said = declaration_of(view)

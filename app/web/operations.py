@@ -1,12 +1,13 @@
 """The operations of an application; one that is declared wrongly, or not at all, keeps it from starting."""
 
+import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 from werkzeug.routing import Rule
 
 from app.web.declarations import Declaration, DeclarationError, declaration_of
@@ -57,6 +58,14 @@ def hooks(app: Flask) -> Counter[tuple[str | None, str]]:
             parts = functions.values() if isinstance(functions, dict) else [functions]
             found[scope, kind] += sum(map(len, parts))
     return found
+
+
+def register(app: Flask, blueprint: Blueprint) -> None:
+    """Register it; raises DeclarationError where two of its views, or two blueprints, have one name."""
+    try:
+        app.register_blueprint(blueprint)
+    except (AssertionError, ValueError) as error:
+        raise DeclarationError(f"{blueprint.name}: two views or two blueprints have one name: {error}") from error
 
 
 def operations(
@@ -133,6 +142,15 @@ def _is_in_order(decorators: tuple[str, ...]) -> bool:
     return list(decorators) == sorted(decorators, key=_ORDER.index) and len(once) == len(set(once))
 
 
+def _untaken(operation: Operation) -> set[str]:
+    """What the view is called with by name, and does not take."""
+    said, found = operation.said, inspect.signature(inspect.unwrap(operation.view)).parameters.values()
+    if any(it.kind is it.VAR_KEYWORD for it in found):
+        return set()
+    given = {*operation.ids, *(["body"] if said.body else []), *(["query"] if said.query else [])}
+    return given - {"company_id", *(it.name for it in found)}
+
+
 def _is_limit(text: str, check_limit: Callable[[str], None]) -> bool:
     try:
         check_limit(text)
@@ -182,6 +200,22 @@ _RULES: tuple[tuple[Callable[[Operation], bool], str], ...] = (
     (
         lambda it: not all(name.endswith("_id") for name in it.ids),
         "parts of a path are ids: let their names end in _id, and take other values from the query.",
+    ),
+    (
+        lambda it: not it.said.role,
+        "its role is empty: say which one an account needs.",
+    ),
+    (
+        lambda it: it.said.under == "message",
+        "its sentence stands under `message`: let what it gives stand under another name.",
+    ),
+    (
+        lambda it: inspect.iscoroutinefunction(inspect.unwrap(it.view)),
+        "views are synchronous: write def in place of async def.",
+    ),
+    (
+        lambda it: bool(_untaken(it)),
+        "its view gets the ids of the path, `body` and `query` by name: let it take each after its `*`.",
     ),
     (
         lambda it: ":" in it.rule,

@@ -154,6 +154,8 @@ def _failures(operation: Operation) -> Iterator[str]:
 
 
 def _can_end_in(operation: Operation, kind: type[ServiceError]) -> bool:
+    if kind.only_in and operation.name not in kind.only_in:
+        return False
     others = {*operation.ids} - {"company_id", "conversation_id"}
     return {
         NotFoundError: False,

@@ -11,7 +11,7 @@ from app.schemas import Answer, Body, Paging, text
 from app.web.bodies import gives, takes
 from app.web.declarations import DeclarationError, public
 from app.web.guards import company_scoped
-from app.web.operations import hooks, operations
+from app.web.operations import hooks, operations, register
 from app.web.sending import sends
 from config.checks import rate_limit
 
@@ -50,10 +50,28 @@ def around(view: Callable[..., Any]) -> Callable[..., Any]:
     return answering
 
 
+def asynchronous(_: Callable[..., Any]) -> Callable[..., Any]:
+    """A view that nobody awaits."""
+
+    async def view(account: object, **_: object) -> None:
+        pass
+
+    return view
+
+
+def narrow(_: Callable[..., Any]) -> Callable[..., Any]:
+    """A view that takes its account alone."""
+
+    def view(account: object) -> None:
+        pass
+
+    return view
+
+
 def application(path: str, method: str, *decorators: Decorator) -> Flask:
     """An application of one view, with these decorators from above to below."""
 
-    def view(account: object) -> dict[str, Any]:
+    def view(account: object, **_: object) -> dict[str, Any]:
         return {"account": account}
 
     decorated: Callable[..., Any] = view
@@ -119,6 +137,17 @@ def test_what_is_public_is_left_alone(method: str) -> None:
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="0/s"), GIVES], "its limit is not one"),
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="0 per day"), GIVES], "its limit is not one"),
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="1 per 9 years"), GIVES], "its limit is not"),
+        ("/a/<company_id>", "GET", [company_scoped(role=""), GIVES], "its role is empty"),
+        ("/a/<company_id>", "GET", [GUARD, gives("Done!", Answer, under="message")], "its sentence stands under"),
+        ("/a/<company_id>", "GET", [GUARD, GIVES, asynchronous], "views are synchronous"),
+        ("/a/<company_id>/<contact_id>", "GET", [GUARD, GIVES, narrow], "its view gets the ids of the path"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Name), GIVES, narrow], "its view gets the ids of the path"),
+        (
+            "/a/<company_id>",
+            "GET",
+            [GUARD, takes(Paging, location="query"), GIVES, narrow],
+            "its view gets the ids of the path",
+        ),
         ("/a/<company_id>", "OPTIONS", [], "anybody could call it"),
         ("/a/<company_id>", "HEAD", [], "anybody could call it"),
         ("/a/<company_id>", "OPTIONS", [GUARD, GIVES], "operations are GET, POST, PUT or DELETE"),
@@ -173,6 +202,42 @@ def test_a_guard_that_flask_does_not_see_guards_nothing() -> None:
 def test_what_is_next_to_the_view_is_its_own() -> None:
     """There nothing is passed by."""
     assert len(operations(application("/a/<company_id>", "GET", GUARD, GIVES, around), rate_limit)) == 1
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda: takes(Name()),  # type: ignore[arg-type]
+        lambda: takes(Answer),  # type: ignore[arg-type]
+        lambda: takes(lambda account: account),  # type: ignore[arg-type]
+        lambda: takes(Paging, location="args"),  # type: ignore[arg-type]
+        lambda: gives("Done!", Answer()),  # type: ignore[arg-type]
+        lambda: gives("Done!", [Answer]),  # type: ignore[arg-type]
+        lambda: gives(Answer, "Done!"),  # type: ignore[arg-type]
+        lambda: company_scoped(role="contacts", company_in="path"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_a_decorator_cannot_mean_is_told(declare: Callable[[], object]) -> None:
+    """Where it stands, in a sentence with an example."""
+    with pytest.raises(DeclarationError, match=r"^@"):
+        declare()
+
+
+def test_two_views_of_a_name_are_told() -> None:
+    """In one blueprint Flask has the word."""
+    blueprint = Blueprint("tag", __name__)
+    blueprint.add_url_rule("/a", "view", lambda: "a")
+    blueprint.add_url_rule("/b", "view", lambda: "b")
+    with pytest.raises(DeclarationError, match=r"^tag: two views or two blueprints"):
+        register(Flask("app", static_folder=None), blueprint)
+
+
+def test_two_blueprints_of_a_name_are_told() -> None:
+    """Likewise."""
+    app = Flask("app", static_folder=None)
+    register(app, Blueprint("tag", __name__))
+    with pytest.raises(DeclarationError, match=r"^tag: two views or two blueprints"):
+        register(app, Blueprint("tag", __name__))
 
 
 def test_an_operation_has_a_path_of_its_own() -> None:
