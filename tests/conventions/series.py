@@ -66,6 +66,7 @@ def gone(before: object) -> str:
 UP = f"up{{{INSTANCE}}}"
 STALE, READY, WORKERS = metric("keys_stale_workers"), metric("workers_ready"), metric("workers")
 DRAINING, LOST, STARTED = metric("draining"), metric("store_lost_workers"), metric("workers_started_total")
+IN_FLIGHT, SLOTS = metric("in_flight"), metric("slots")
 FAST, SLOW, SLOWER, ALL = (upstream(bound) for bound in ("0.5", "2.5", "10", "+Inf"))
 COUNT = metric("stage_seconds_count", ROUTE, 'stage="upstream"')
 # One send a second, of which some are refused for what their callers did.
@@ -92,6 +93,8 @@ HEALTHY: Mapping[str, str] = {
     READY: f"2x{LATE}",
     DRAINING: f"0x{LATE}",
     LOST: f"0x{LATE}",
+    IN_FLIGHT: f"3x{LATE}",
+    SLOTS: f"48x{LATE}",
     # A deploy a quarter of an hour.
     STARTED: f"{'0x14 '}2x14 4x14 6x{LATE - 44}",
 }

@@ -13,6 +13,7 @@ from tests.conventions.series import (
     DRAINING,
     FAST,
     HEALTHY,
+    IN_FLIGHT,
     LATE,
     LOST,
     QUIET,
@@ -67,6 +68,7 @@ SILENT: Mapping[str, Mapping[str, str]] = {
     "a deploy": {DRAINING: f"0x{CALM} 1 0x{LATE}", READY: f"2x{CALM} 0 2x{LATE}", STARTED: once(4)},
     "a key server that is gone for a moment": {STALE: f"0x{CALM} 2x5 0x{LATE}"},
     "a scrape that failed": {UP: f"1x{CALM} 0 1x{LATE}"},
+    "more callers than places": {IN_FLIGHT: turns(3, 64)},
     "an instance that drains": {DRAINING: turns(0, 1), READY: gone(2), WORKERS: gone(2)},
 }
 FIRING: Mapping[str, tuple[set[str], Mapping[str, str]]] = {
@@ -112,6 +114,10 @@ FIRING: Mapping[str, tuple[set[str], Mapping[str, str]]] = {
     "a worker without keys": ({"KeysMissing"}, {READY: turns(2, 1)}),
     "no worker with keys": ({"KeysMissing", "NotReady"}, {READY: turns(2, 0)}),
     "no worker": ({"NotReady"}, {READY: gone(2), WORKERS: gone(2)}),
+    "a log that nobody reads": (
+        {"AnswersStuck"},
+        QUIET | {IN_FLIGHT: turns(3, 64)},
+    ),
     "workers that die": ({"WorkersDying"}, {STARTED: from_then_on(1.5)}),
     "a machine that is gone": ({"InstanceDown"}, {UP: turns(1, 0)}),
     "a target that was forgotten": ({"InstanceDown"}, {UP: gone(1)}),
