@@ -1,1 +1,1 @@
-"""What can be told to the service from outside, and how it is served."""
+"""The settings, what gunicorn reads of them, and in `serving` how it serves."""

@@ -14,13 +14,13 @@ from typing import NoReturn
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
-from config import metric_files
-from config.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD
-from config.companion import Companion
 from config.logs import dictionary
-from config.renewal import renew
+from config.serving import metric_files
+from config.serving.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD
+from config.serving.companion import Companion
+from config.serving.renewal import renew
+from config.serving.worker import DeadlineWorker
 from config.settings import SettingsError, load
-from config.worker import DeadlineWorker
 
 try:
     _settings = load(os.environ)
@@ -32,7 +32,7 @@ except SettingsError as error:
 _folder = metric_files.make_folder()
 wsgi_app = "wsgi:app"
 bind = _settings.bind
-worker_class = "config.worker.DeadlineWorker"
+worker_class = "config.serving.worker.DeadlineWorker"
 workers = _settings.web_concurrency
 threads = _settings.threads
 # A worker that hangs as a whole is replaced; requests have deadlines of their own.

@@ -1,7 +1,7 @@
 """What is counted, for Prometheus: docs/operating/metrics.md has it as a table.
 
 Under gunicorn the values of all workers lie in files (prometheus_client, "Multiprocess Mode"), which
-config/listener.py adds up. No label has ids, or anything else of which a caller can make up more.
+config/serving/listener.py adds up. No label has ids, or anything else of which a caller can make up more.
 """
 
 import platform

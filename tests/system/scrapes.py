@@ -78,7 +78,7 @@ def parse(text: str) -> Scrape:
 def listeners(server: Server) -> list[int]:
     """The process that answers; there is none for a moment after it was killed."""
     running = [pid for pid in children(server.process.pid) if is_running(pid)]
-    return [pid for pid in running if "config.listener" in command_line(pid)]
+    return [pid for pid in running if "config.serving.listener" in command_line(pid)]
 
 
 def listener(server: Server) -> int:

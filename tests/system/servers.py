@@ -232,4 +232,4 @@ class Server:
 
 
 def _is_listener(pid: int) -> bool:
-    return "config.listener" in command_line(pid)
+    return "config.serving.listener" in command_line(pid)

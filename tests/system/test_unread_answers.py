@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from config.answer import ANSWER_SECONDS
+from config.serving.answer import ANSWER_SECONDS
 from tests.system.clients import Connection, Request, sending
 from tests.system.conftest import Serve
 

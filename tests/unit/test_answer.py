@@ -11,7 +11,7 @@ from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.http.errors import InvalidResponseHeader, InvalidResponseHeaderName  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import Response  # type: ignore[import-untyped]
 
-from config.answer import Answer, GoneError
+from config.serving.answer import Answer, GoneError
 
 Fields = list[tuple[str, str]]
 

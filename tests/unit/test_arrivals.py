@@ -8,7 +8,7 @@ from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD, Arrival, Farewell
+from config.serving.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD, Arrival, Farewell
 
 LARGEST = 100
 ALL = 1_000_000

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from config.companion import Companion
+from config.serving.companion import Companion
 
 
 def companion(address: str, folder: Path) -> Companion:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from config.listener import Observer, _Server
-from config.patience import Patient
+from config.serving.listener import Observer, _Server
+from config.serving.patience import Patient
 
 ROOT = Path(__file__).resolve().parents[2]
 # A worker that tells whether it has keys, and stays.
@@ -60,7 +60,7 @@ def test_readiness(worker: Observer, draining: bool, status: int, reasons: list[
 
 def test_a_request_has_one_time_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """However its bytes are spread: those that are there when it is over are not read any more."""
-    monkeypatch.setattr("config.patience.PATIENCE", 0.1)
+    monkeypatch.setattr("config.serving.patience.PATIENCE", 0.1)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         patient = Patient(ours)
@@ -74,7 +74,7 @@ def test_a_request_has_one_time_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[str, int]]:
     """Of a listener that answers two at once."""
-    monkeypatch.setattr("config.listener._MOST", 2)
+    monkeypatch.setattr("config.serving.listener._MOST", 2)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = _Server(listening, Observer(tmp_path))
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

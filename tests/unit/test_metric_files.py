@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from config import metric_files
+from config.serving import metric_files
 
 # A worker: counts once, tells its gauge, and ends.
 WORKER = """\
 import os, sys
 from pathlib import Path
-from config import metric_files
+from config.serving import metric_files
 metric_files.take_over(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 from prometheus_client import Counter, Gauge, Histogram
 Counter("answers", "", ["code"]).labels("none").inc()
@@ -27,7 +27,7 @@ import sys
 import time
 from pathlib import Path
 from prometheus_client.multiprocess import MultiProcessCollector
-from config import metric_files
+from config.serving import metric_files
 with metric_files.reading(Path(sys.argv[1])) as files:
     for metric in MultiProcessCollector.merge(files):
         for sample in metric.samples:
@@ -100,7 +100,7 @@ def test_a_file_that_is_being_made_has_nothing_yet(tmp_path: Path) -> None:
 
 def started() -> "subprocess.Popen[str]":
     """A process that has made its folder, says where, and waits for a line."""
-    command = "from config import metric_files; print(metric_files.make_folder(), flush=True); input()"
+    command = "from config.serving import metric_files; print(metric_files.make_folder(), flush=True); input()"
     return subprocess.Popen(
         [sys.executable, "-c", command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -138,7 +138,7 @@ def test_there_is_room_before_it_is_needed(tmp_path: Path) -> None:
 MANY = """\
 import os, sys
 from pathlib import Path
-from config import metric_files
+from config.serving import metric_files
 folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 metric_files.make_room(folder)
 before = {file.name: file.stat().st_size for file in folder.glob("*.db")}
@@ -171,7 +171,7 @@ def test_what_others_put_there_stops_nobody(tmp_path: Path, monkeypatch: pytest.
 
 FORKED = """\
 import os
-from config import metric_files
+from config.serving import metric_files
 folder = metric_files.make_folder()
 if os.fork():
     os.wait()

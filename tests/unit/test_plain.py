@@ -12,9 +12,9 @@ from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.arrivals import Arrival
-from config.plain import Peer, Plain
-from config.reader import Reader
+from config.serving.arrivals import Arrival
+from config.serving.plain import Peer, Plain
+from config.serving.reader import Reader
 
 SEND = b"POST /v1/send-message/a-b/c.d~e HTTP/1.1\r\nHost: a:80\r\n"
 PLAIN = {

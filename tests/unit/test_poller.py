@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from config.poller import Elsewhere, Events, Poller
+from config.serving.poller import Elsewhere, Events, Poller
 
 MAKERS: list[Callable[[], Events]] = [Elsewhere]
 if hasattr(select, "epoll"):

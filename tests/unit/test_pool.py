@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from config.pool import Pool
+from config.serving.pool import Pool
 
 
 def test_jobs_are_done_in_order() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from config.renewal import renew
+from config.serving.renewal import renew
 
 HANGS = ["python", "-c", "import time; time.sleep(60)"]
 

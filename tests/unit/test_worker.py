@@ -16,8 +16,8 @@ from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped
 from gunicorn.http.wsgi import Response, create  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from config.intake import IntakeWorker
-from config.worker import DeadlineWorker
+from config.serving.intake import IntakeWorker
+from config.serving.worker import DeadlineWorker
 from tests.unit.workers import served
 
 OVERRIDDEN = {

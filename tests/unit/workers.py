@@ -10,8 +10,8 @@ from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
-from config.poller import Poller
-from config.worker import DeadlineWorker
+from config.serving.poller import Poller
+from config.serving.worker import DeadlineWorker
 
 
 class _Here:

@@ -7,8 +7,8 @@ from typing import Any
 from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 
-from config.arrivals import Arrival
-from config.plain import Peer
+from config.serving.arrivals import Arrival
+from config.serving.plain import Peer
 
 
 class Reader:

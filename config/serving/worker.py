@@ -27,9 +27,9 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
-from config.answer import Answer, GoneError
-from config.intake import IntakeWorker
-from config.plain import Environ, Plain
+from config.serving.answer import Answer, GoneError
+from config.serving.intake import IntakeWorker
+from config.serving.plain import Environ, Plain
 
 # Beyond this a small answer may no longer fit beside what a client has not taken yet: whoever sends requests and
 # reads no answers would hold a thread for ANSWER_SECONDS with each.

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
-from config import metric_files
+from config.serving import metric_files
 
 # The listener of a master that was killed notices that within half a second.
 _PATIENCE = 2.0
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 class Companion:
-    """Holds the socket of METRICS_BIND and keeps a `config.listener` on it."""
+    """Holds the socket of METRICS_BIND and keeps a `config.serving.listener` on it."""
 
     def __init__(self, server: Arbiter, address: str, folder: str) -> None:
         self._server = server
@@ -86,7 +86,7 @@ class Companion:
     def _start(self) -> "subprocess.Popen[bytes]":
         listening = self._socket.fileno() if self._socket else -1
         # It may ask for its parent only when that has gone already.
-        command = [sys.executable, "-m", "config.listener", str(listening), self._folder, str(os.getpid())]
+        command = [sys.executable, "-m", "config.serving.listener", str(listening), self._folder, str(os.getpid())]
         # With the variable it would count as one of the workers.
         environ = {name: value for name, value in os.environ.items() if name != metric_files.VARIABLE}
         return subprocess.Popen(  # noqa: S603 - our own command line

@@ -17,11 +17,11 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
     ThreadWorker,
 )
 
-from config.arrivals import Arrival, Farewell, Pause
-from config.plain import Peer
-from config.poller import Poller
-from config.pool import Pool
-from config.reader import Reader
+from config.serving.arrivals import Arrival, Farewell, Pause
+from config.serving.plain import Peer
+from config.serving.poller import Poller
+from config.serving.pool import Pool
+from config.serving.reader import Reader
 
 # How late what is late may be noticed while others are served.
 LOOK_SECONDS = 0.25

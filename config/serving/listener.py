@@ -26,11 +26,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from config import metric_files
 from config.logs import dictionary
-from config.patience import PATIENCE, Patient
+from config.serving import metric_files
+from config.serving.patience import PATIENCE, Patient
 
-logger = logging.getLogger("config.listener")
+logger = logging.getLogger("config.serving.listener")
 
 # So many requests at once; whoever comes beyond that is hung up on.
 _MOST = 256
