@@ -6,9 +6,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.unit.stores.opened import open_store
 
 from app.stores import Store
+from tests.unit.stores.opened import open_store
 from tests.unit.stores.servers import Server, server
 
 

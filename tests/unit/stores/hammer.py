@@ -8,9 +8,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import NamedTuple
 
-from tests.unit.stores.opened import open_store
-
 from app.stores import Store
+from tests.unit.stores.opened import open_store
 
 # Its children are forked from a process that has imported this module, and nothing else.
 CONTEXT = multiprocessing.get_context("forkserver")

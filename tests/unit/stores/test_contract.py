@@ -4,10 +4,10 @@ import threading
 import time
 
 import pytest
-from tests.unit.stores.opened import open_store
 
 from app.stores import Decision, Store
 from tests.unit.stores.hammer import Hammer, Hit
+from tests.unit.stores.opened import open_store
 
 pytestmark = pytest.mark.enable_socket
 

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.stores.opened import open_store
 
 from app.stores.failover import FailoverStore
+from tests.unit.stores.opened import open_store
 from tests.unit.stores.servers import Server, wait_for
 from tests.unit.stores.shared import SOON
 

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from tests.unit.stores.opened import open_store
 
 from app.stores import Claim, ClaimState, Store, StoreLostError
 from tests.unit.stores.hammer import CONTEXT
+from tests.unit.stores.opened import open_store
 
 pytestmark = pytest.mark.enable_socket
 

@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.unit.stores.opened import open_store
 
 from app.stores.records import SECOND, WIDTH, admit
 from app.stores.redis import WINDOW_PREFIX
+from tests.unit.stores.opened import open_store
 from tests.unit.stores.servers import Server
 
 pytestmark = pytest.mark.enable_socket

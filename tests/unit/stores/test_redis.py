@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import pytest
 import redis
-from tests.unit.stores.opened import open_store
 
 from app.stores import Store, StoreLostError
 from app.stores.redis import KEY_PREFIX, WINDOW_PREFIX
 from app.stores.redis.servers import LOST
+from tests.unit.stores.opened import open_store
 from tests.unit.stores.relay import relay
 from tests.unit.stores.servers import PATIENCE, Server, tell
 from tests.unit.upstream.certificates import Authority

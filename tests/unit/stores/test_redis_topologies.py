@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
-from tests.unit.stores.opened import open_store
 
 from app.stores import ClaimState, Store, StoreLostError
 from app.stores.redis import WINDOW_PREFIX
 from tests.unit.stores.hammer import Hammer
+from tests.unit.stores.opened import open_store
 from tests.unit.stores.servers import Server, clustered, replicated, tell, wait_for, watched, works
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.system]
