@@ -23,13 +23,15 @@ def play(description: str, scenes: Iterable[tuple[str, Scene]]) -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--only", default="", help="scenes whose names have this word")
     asked = parser.parse_args()
+    wanted = [(name, scene) for name, scene in scenes if asked.only in name]
+    if not wanted:
+        parser.error(f"no scene's name has {asked.only!r} in it")
     broken: list[str] = []
     threading.excepthook = lambda details: broken.append(f"in the laboratory: {details.exc_value!r}")
     begun = monotonic()
     say(f"seed {asked.seed}")
-    for name, scene in scenes:
-        if asked.only in name:
-            broken += [f"{name}: {violation}" for violation in _play(scene, asked.seed).violations]
+    for name, scene in wanted:
+        broken += [f"{name}: {violation}" for violation in _play(scene, asked.seed).violations]
     say(f"== {monotonic() - begun:.0f} s, seed {asked.seed}, VIOLATIONS: {len(broken)}", *sorted(set(broken)))
     return min(len(broken), 1)
 
