@@ -5,6 +5,7 @@ What was found is kept in var/bench, so that scenes can be played one by one: `-
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -44,8 +45,13 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(SCENES), help="some of: %(default)s")
     parser.add_argument("--page", action="store_true", help="only write the page again from what was kept")
     asked = parser.parse_args()
+    wanted = [] if asked.page else asked.only.split(",")
+    if unknown := set(wanted) - SCENES.keys():
+        parser.error(f"no scene is named {', '.join(sorted(unknown))}")
+    # Whoever ends it early gets rid of what it has started, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    for name in [] if asked.page else asked.only.split(","):
+    for name in wanted:
         results[name] = _play(name, asked.rounds)
         KEPT.parent.mkdir(parents=True, exist_ok=True)
         KEPT.write_text(json.dumps(results, indent=1))

@@ -9,7 +9,7 @@ from typing import Any
 from tests.conventions.watched import panels
 from tests.system.clients import ask, sending
 from tests.system.faults.alarms_behind import chat_service, keys, others_behind
-from tests.system.faults.alarms_within import processes, too_much
+from tests.system.faults.alarms_within import log_unread, processes, too_much
 from tests.system.faults.stage import Report, Stage
 from tests.system.faults.watches import watched
 
@@ -54,4 +54,5 @@ SCENES = {
     "keys": keys,
     "processes": processes,
     "too much": too_much,
+    "log unread": log_unread,
 }

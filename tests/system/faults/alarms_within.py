@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from functools import partial
+from pathlib import Path
 
 from tests.system.clients import Request, ask
 from tests.system.faults.acts import late
@@ -13,7 +14,7 @@ from tests.system.faults.losses import Loss, file_held
 from tests.system.faults.stage import Report, Stage
 from tests.system.faults.watches import Fault, watched
 from tests.system.processes import await_until
-from tests.system.servers import Kind, Server
+from tests.system.servers import OURS, Kind, Server
 
 _BROKEN = Kind(
     "gunicorn with a fault",
@@ -23,6 +24,14 @@ _BROKEN = Kind(
     ),
     epoll=True,
 )
+# Its output goes through `cat`, as it does through a container's log driver.
+_PIPED = """\
+import os, subprocess, sys
+read, write = os.pipe()
+subprocess.run(["/bin/sh", "-c", "exec 3<&0; cat <&3 & echo $! >$0", sys.argv[1]], stdin=read)
+os.dup2(write, 1), os.dup2(write, 2), os.close(read)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def processes(stage: Stage) -> Report:
@@ -72,3 +81,22 @@ def too_much(stage: Stage) -> Report:
         expected = {"SendsFailing": "OVERLOADED", "Overloaded": r"upstream_ms( 2\d{3}\S*)+"}
         scene.play(Fault("full", expected, partial(usual, late(2.0)), partial(usual, DELIVERS.act)))
     return scene.report
+
+
+def log_unread(stage: Stage) -> Report:
+    """What reads the log stops, so that no thread gets rid of its line."""
+    reader = stage.folder / "reader"
+    with watched(stage, "log unread", {"THREADS": "8"}, callers=24, kind=_piped(reader)) as scene:
+        scene.calm(3)
+
+        def tell(number: signal.Signals) -> None:
+            os.kill(int(reader.read_text()), number)
+
+        stop, go_on = partial(tell, signal.SIGSTOP), partial(tell, signal.SIGCONT)
+        scene.play(Fault("unread", {"AnswersStuck": "pipe_write"}, stop, go_on))
+    return scene.report
+
+
+def _piped(reader: Path) -> Kind:
+    command = (sys.executable, "-c", _PIPED, str(reader), *OURS.arguments(0))
+    return Kind("gunicorn with its log in a pipe", lambda _: command, epoll=True)

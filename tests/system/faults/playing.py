@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import signal
 import sys
 import tempfile
 import threading
@@ -23,6 +24,8 @@ def play(description: str, scenes: Iterable[tuple[str, Scene]]) -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--only", default="", help="scenes whose names have this word")
     asked = parser.parse_args()
+    # Whoever ends it early gets rid of what it has started, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     wanted = [(name, scene) for name, scene in scenes if asked.only in name]
     if not wanted:
         parser.error(f"no scene's name has {asked.only!r} in it")
