@@ -18,13 +18,27 @@ GUIDE = (ROOT / "docs" / "adding-a-route.md").read_text(encoding="utf-8")
 # The name of a file, how it is given, and what is in it or changed about it.
 BLOCKS = re.findall(r"^`(app/\S+)`\n\n```(python|diff)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 FILES = sorted({name for name, _, _ in BLOCKS})
+STAND_INS = "app/sandbox/services.py"
 # The operations of the guide, and the blocks that make each.
 STEPS = {
     "GET /v1/fetch-contacts/<company_id> (contacts.fetch_contacts)": BLOCKS[:2],
-    "POST /v1/create-contact (contacts.create_contact)": BLOCKS[2:],
+    "POST /v1/create-contact (contacts.create_contact)": BLOCKS[2:4],
 }
 ROUTE = "app/routes/contacts.py"
 GUARD = '@company_scoped(role="contacts", company_in="body", limit="10 per minute")\n'
+
+# What the stand-in answers about the company of the guide's curl, held to the route's own schema.
+ASK = f"""
+from pathlib import Path
+from app.chat.contacts import Contact
+from app.sandbox.directory import ACCOUNTS
+from app.sandbox.services import create_sandbox
+from app.schemas import page_of
+company = "{re.findall("/v1/fetch-contacts/([0-9a-f-]+)", GUIDE)[0]}"
+assert (ACCOUNTS["nora"]["company_id"], ACCOUNTS["nora"]["roles"]) == (company, ["contacts"])
+answer = create_sandbox(Path("."), 8000).test_client().get("/chat/contacts/" + company)
+page_of(Contact)().load(answer.get_json())
+"""
 
 
 class Tree:
@@ -89,7 +103,7 @@ def test_a_route_is_small(operation: str) -> None:
         if kind == "python" or line.startswith("+")
     ]
     assert 1 <= len(written) <= 45
-    assert [name for name in FILES if (ROOT / name).exists()] == []
+    assert [name for name in FILES if (ROOT / name).exists()] == [STAND_INS]
 
 
 def test_a_route_inherits_its_tests(followed: Tree) -> None:
@@ -114,6 +128,11 @@ def test_a_route_breaks_no_test_of_others(followed: Tree) -> None:
 def test_a_route_passes_the_checks(followed: Tree, command: list[str]) -> None:
     """Types, form and imports."""
     followed.run(f"{BIN}/{command[0]}", *command[1:])
+
+
+def test_the_stand_in_answers_what_the_route_expects(followed: Tree) -> None:
+    """Of the company that Nora, whose token the guide takes, has her account in."""
+    followed.run(sys.executable, "-c", ASK)
 
 
 def test_a_route_without_a_guard_keeps_the_service_from_starting(tree: Tree) -> None:
