@@ -20,6 +20,16 @@ _OK, _NOT_FOUND = 200, 404
 _LARGEST = 40_000
 
 
+class _Question:
+    """One look-up under way, and until when its answer will be believed."""
+
+    __slots__ = ("answer", "expires")
+
+    def __init__(self, expires: float) -> None:
+        self.expires = expires
+        self.answer: Future[tuple[Account, ...]] = Future()
+
+
 class Accounts:
     """Looks accounts up: at most one question per user is under way, and its answer, also "none", is kept.
 
@@ -36,8 +46,7 @@ class Accounts:
         self._lock = threading.Lock()
         self._known: OrderedDict[User, tuple[float, tuple[Account, ...]]] = OrderedDict()
         self._size = 0
-        # Until when the answer will be believed, so that nobody is given one that is too old already.
-        self._asked: dict[User, tuple[float, Future[tuple[Account, ...]]]] = {}
+        self._asked: dict[User, _Question] = {}
 
     def find(self, user: User, company_id: str, role: str, correlation: Correlation) -> Account:
         """The user's active account in the company, with the role.
@@ -46,11 +55,11 @@ class Accounts:
         AccountServiceUnavailableError.
         """
         accounts = self._remembered(user)
-        if accounts is not None:
-            correlation.exchanges.append(Exchanged(self._service.breaker.service))
-        else:
+        if accounts is None:
             with self._slots:
                 accounts = self._ask_once(user, correlation)
+        # Unless this request has asked itself, the answer is that of an earlier one.
+        correlation.exchanges.setdefault(self._service.breaker.service, Exchanged())
         mine = [account for account in accounts if account.company_id == company_id]
         if not mine:
             raise NoAccountError
@@ -77,30 +86,26 @@ class Accounts:
             accounts = self._believed(user)
             if accounts is not None:
                 return accounts
-            # The age of an answer counts from the question, when it was certainly true.
-            expires, question = self._asked.get(user, (0.0, None))
-            first = question is None or expires <= self._clock()
-            if question is None or first:
-                expires, question = self._asked[user] = (self._clock() + self._lifetime, Future())
-        if first:
-            self._settle(user, expires, question, correlation)
-            return question.result()
-        accounts = question.result()
-        correlation.exchanges.append(Exchanged(self._service.breaker.service))
-        return accounts
+            question = self._asked.get(user)
+            # Nobody waits for an answer that will be too old when it comes.
+            is_mine = question is None or question.expires <= self._clock()
+            if question is None or is_mine:
+                # The age of an answer counts from the question, when it was certainly true.
+                question = self._asked[user] = _Question(self._clock() + self._lifetime)
+        if is_mine:
+            self._settle(user, question, correlation)
+        return question.answer.result()
 
-    def _settle(
-        self, user: User, expires: float, question: "Future[tuple[Account, ...]]", correlation: Correlation
-    ) -> None:
+    def _settle(self, user: User, question: _Question, correlation: Correlation) -> None:
         try:
             accounts = self._ask(user, correlation)
         except BaseException as error:  # noqa: BLE001 - handed to every waiter, this thread included, by result()
             self._forget_question(user, question)
-            question.set_exception(error)
+            question.answer.set_exception(error)
             return
-        self._remember(user, expires, accounts)
+        self._remember(user, question.expires, accounts)
         self._forget_question(user, question)
-        question.set_result(accounts)
+        question.answer.set_result(accounts)
 
     def _remember(self, user: User, expires: float, accounts: tuple[Account, ...]) -> None:
         if len(user.id) > LONGEST_REMEMBERED_ID:
@@ -113,10 +118,10 @@ class Accounts:
                 _, (_, forgotten) = self._known.popitem(last=False)
                 self._size -= _size(forgotten)
 
-    def _forget_question(self, user: User, question: "Future[tuple[Account, ...]]") -> None:
+    def _forget_question(self, user: User, question: _Question) -> None:
         with self._lock:
             # Whoever found it too old has asked anew.
-            if self._asked.get(user, (0.0, None))[1] is question:
+            if self._asked.get(user) is question:
                 del self._asked[user]
 
     def _ask(self, user: User, correlation: Correlation) -> tuple[Account, ...]:

@@ -76,8 +76,7 @@ def _event(record: logging.LogRecord) -> str:
         arguments = tuple(map(_told, arguments))
     try:
         return message % arguments if arguments else message
-    except (TypeError, ValueError):
-        # Logging itself would print the arguments.
+    except Exception:  # noqa: BLE001 - logging itself would print the arguments
         return message
 
 

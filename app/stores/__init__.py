@@ -11,7 +11,7 @@ from typing import Protocol
 
 from app.errors import Outcome
 
-# How long a key is known, in seconds: a day from its claim.
+# How long a key is known after its lease has run out, in seconds.
 KEPT_SECONDS = 86_400
 
 

@@ -117,8 +117,8 @@ def _compose(request: requests.PreparedRequest, target: str, origin: Origin) -> 
 
 def _refuse_doubtful_length(fields: str, length: int) -> None:
     """Raise ValueError unless the body's length is announced: what is beyond it would be the next request."""
-    announced = f"\r\ncontent-length: {length}\r\n" in fields
-    if fields.count("\r\ncontent-length:") != announced or (length and not announced):
+    announced = re.findall(r"\r\ncontent-length: ([^\r]*)", fields)
+    if announced != [str(length)] and (announced or length):
         raise ValueError("the announced length is not the body's")
     if "\r\ntransfer-encoding:" in fields:
         raise ValueError("a body is sent as it is")

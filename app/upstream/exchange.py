@@ -38,12 +38,11 @@ class Sender(Protocol):
 
 @dataclass(slots=True)
 class Exchanged:
-    """One exchange that is over: with whom, in how many attempts, in how many seconds.
+    """One exchange: how many attempts it took, and how many seconds.
 
-    Without an attempt its answer was remembered, or the circuit was open.
+    Without an attempt the answer was remembered, or the circuit was open.
     """
 
-    service: str
     attempts: int = 0
     seconds: float = 0.0
 
@@ -52,13 +51,13 @@ class Exchanged:
 class Correlation:
     """What ties exchanges to the request they are made for, in the logs of both sides.
 
-    `exchanges` notes each of them, in their order.
+    `exchanges` has the first one with each service, by the service's name.
     """
 
     request_id: str
     traceparent: str
     tracestate: str | None = None
-    exchanges: list[Exchanged] = field(default_factory=list)
+    exchanges: dict[str, Exchanged] = field(default_factory=dict)
 
     def headers(self) -> dict[str, str]:
         """The request id and the W3C trace context."""
@@ -96,8 +95,8 @@ class Service:
         help; the latter only for a GET, which asks for nothing to be done (RFC 9110 section 9.2.1).
         """
         begun = time.monotonic()
-        noted = Exchanged(self.breaker.service)
-        correlation.exchanges.append(noted)
+        noted = Exchanged()
+        correlation.exchanges.setdefault(self.breaker.service, noted)
         request = self._request(method, path, document, {**correlation.headers(), **(headers or {})})
         try:
             return self._persist(request, begun + self._timeout, noted)

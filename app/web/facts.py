@@ -57,8 +57,8 @@ def facts_of(request: Request, known: RequestState, status: int) -> Facts:
         error.code if error else None,
         known.outcome,
         _reason(known),
-        DECISIONS[decision.admitted] if decision else None,
-        DECIDERS[decision.shared] if decision else None,
+        ("admitted" if decision.admitted else "refused") if decision else None,
+        ("shared" if decision.shared else "local") if decision else None,
         _lookup(known),
         _key(known),
     )
@@ -77,7 +77,7 @@ def _lookup(known: RequestState) -> str | None:
     """Whether the account service was asked for this request, or by an earlier one."""
     if isinstance(known.error, AccountServiceUnavailableError):
         return "failed"
-    found = known.exchanged.get("account")
+    found = known.exchanges.get("account")
     return None if found is None else "asked" if found.attempts else "remembered"
 
 
@@ -86,6 +86,6 @@ def _key(known: RequestState) -> str | None:
     if known.attempt:
         return REPLAYED if known.is_replayed else "new"
     # Without an attempt a message of unknown outcome is that of an earlier request, as long as nothing was sent.
-    if "chat" in known.exchanged:
+    if "chat" in known.exchanges:
         return None
     return _ENDS_OF_KEYS.get(type(known.error)) if known.error else None

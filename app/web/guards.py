@@ -10,7 +10,7 @@ from app.principals import User
 from app.tokens.verifier import TokenVerifier
 from app.web.bodies import json_body
 from app.web.declarations import DeclarationError, Place, declaration_of, declare
-from app.web.ids import canonical, noun
+from app.web.ids import canonical
 from app.web.services import services
 from app.web.state import RequestState, current, state
 
@@ -46,12 +46,17 @@ def company_scoped(
                 given = ids.pop("company_id") if company_in == "url" else _company_in_body()
                 company_id = canonical("company_id", given)
                 others = {name: canonical(name, value) for name, value in ids.items()}
-                known.ids = {"company": company_id, **{noun(name): value for name, value in others.items()}}
+                known.ids = {
+                    "company": company_id,
+                    **{name.removesuffix("_id"): value for name, value in others.items()},
+                }
                 with known.stage("account"):
                     account = made.accounts.find(user, company_id, role, known.correlation)
                 return view(account, **others)
             except IncompleteError as error:
-                raise type(error)(said.refusal) from error
+                if error.sentence == type(error).sentence:
+                    error.sentence = said.refusal
+                raise
 
         return declare(view, guarded, "company_scoped", role=role, company_in=company_in, limit=limit)
 

@@ -76,7 +76,7 @@ def _line(facts: Facts, request: Request, known: RequestState, response: Respons
         line[_in_ms(stage)] = int(seconds * 100_000 + 0.5) / 100
     if known.key:
         line["idempotency_key"], line["replayed"] = known.key, known.is_replayed
-    if exchanged := known.exchanged.get("chat"):
+    if exchanged := known.exchanges.get("chat"):
         line["attempts"] = exchanged.attempts
     for noun, value in known.ids.items():
         # Whatever a route calls its ids, they take the place of nothing.

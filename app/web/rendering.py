@@ -16,6 +16,7 @@ from app.errors import (
     InvalidParamsError,
     MethodNotAllowedError,
     NotFoundError,
+    Outcome,
     ServerError,
     ServiceError,
     UnauthorizedError,
@@ -71,7 +72,7 @@ def _render(error: ServiceError) -> Response:
     known.error = error
     _forget_places(error)
     document = {
-        "error": _sentence_of(error),
+        "error": _sentence_of(error, known.outcome),
         "code": error.code,
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "path": request.path,
@@ -82,7 +83,7 @@ def _render(error: ServiceError) -> Response:
     if known.outcome:
         document["send_outcome"] = known.outcome
     response = json_response(document, error.status)
-    response.headers.update(_headers_of(error))
+    response.headers.update(_headers_of(error, known.outcome))
     return response
 
 
@@ -98,9 +99,8 @@ def _forget_places(error: BaseException) -> None:
         gone = gone.__cause__ or gone.__context__
 
 
-def _sentence_of(error: ServiceError) -> str:
-    """Its own; a server's failure of a route that sends says so where nothing was sent."""
-    outcome = state().outcome
+def _sentence_of(error: ServiceError, outcome: Outcome | None) -> str:
+    """The error's own sentence; on routes that send, a 5xx adds that nothing was sent."""
     if outcome and isinstance(error, InternalError):
         return _PROBLEM_OF_SENDS
     if outcome == "not_sent" and isinstance(error, ServerError):
@@ -108,17 +108,17 @@ def _sentence_of(error: ServiceError) -> str:
     return error.sentence
 
 
-def _may_be_repeated(error: ServiceError) -> bool:
+def _may_be_repeated(error: ServiceError, outcome: Outcome | None) -> bool:
     """Whether a repetition cannot do anything a second time."""
-    if state().outcome is None and isinstance(error, InternalError):
-        # Nobody knows how far it came, and a POST need not be idempotent (RFC 9110 section 9.2.2).
-        return request.method != "POST"
-    return state().outcome in {None, "not_sent"}
+    if outcome is not None:
+        return outcome == "not_sent"
+    # Nobody knows how far a failed POST came, and it need not be idempotent (RFC 9110 section 9.2.2).
+    return not (isinstance(error, InternalError) and request.method == "POST")
 
 
-def _headers_of(error: ServiceError) -> dict[str, str]:
+def _headers_of(error: ServiceError, outcome: Outcome | None) -> dict[str, str]:
     headers = {}
-    if error.retry_after and _may_be_repeated(error):
+    if error.retry_after and _may_be_repeated(error, outcome):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, UnauthorizedError):
         headers["WWW-Authenticate"] = _REALM + (', error="invalid_token"' if error.presented else "")

@@ -55,7 +55,7 @@ class RequestState:
 
     `outcome` is what is proved of the message so far; None on routes that send nothing and before authentication.
     `ids` has those of the path by what they are of, canonical; `stages` the seconds that each stage took. `key` is
-    the hash of an Idempotency-Key, `exchanged` the first exchange with each service, once all of them are over.
+    the hash of an Idempotency-Key, `exchanges` has the first exchange with each service, by its name.
     """
 
     environ: dict[str, Any] = field(repr=False)
@@ -69,14 +69,14 @@ class RequestState:
     error: ServiceError | None = None
     key: str | None = None
     attempt: Attempt | None = None
-    exchanged: dict[str, Exchanged] = field(default_factory=dict)
+    exchanges: dict[str, Exchanged] = field(default_factory=dict)
     _correlation: Correlation | None = None
 
     @property
     def correlation(self) -> Correlation:
         """Made when first asked for: by then OpenTelemetry, where there is one, has begun its span."""
         if self._correlation is None:
-            self._correlation = _correlation(self.environ)
+            self._correlation = _correlation(self.environ, self.exchanges)
         return self._correlation
 
     def stage(self, name: str) -> _Stage:
@@ -129,14 +129,14 @@ def verified_user() -> User:
     return user
 
 
-def _correlation(environ: dict[str, Any]) -> Correlation:
+def _correlation(environ: dict[str, Any], exchanges: dict[str, Exchanged]) -> Correlation:
     """The caller's request id and trace if they are well-formed, else new ones; the trace gets a span of ours."""
     # One for all ids: each system call gives the interpreter away.
     made = os.urandom(40).hex()
     given = environ.get("HTTP_X_REQUEST_ID", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else made[:32]
     parent = _current_span() or _callers_trace(environ, trace_id=made[32:64], span_id=made[64:])
-    return Correlation(request_id, *parent)
+    return Correlation(request_id, *parent, exchanges)
 
 
 def _current_span() -> tuple[str, str | None] | None:

@@ -82,10 +82,8 @@ def install(app: Flask, watch: Watch) -> None:
 
 
 def _finish(known: RequestState) -> None:
-    for exchanged in known.correlation.exchanges:
-        known.exchanged.setdefault(exchanged.service, exchanged)
-    if "chat" in known.exchanged:
-        known.stages["upstream"] = known.exchanged["chat"].seconds
+    if exchanged := known.exchanges.get("chat"):
+        known.stages["upstream"] = exchanged.seconds
     known.stages["total"] = time.monotonic() - known.started
 
 

@@ -1,10 +1,13 @@
 """Guard, body and query on operations of every kind: the product has one kind, its next routes have the others."""
 
+import json
+
 import pytest
 from flask import Blueprint, Flask
 from marshmallow import fields
 from werkzeug.test import TestResponse
 
+from app.errors import InvalidParamsError
 from app.principals import Account
 from app.schemas import Answer, Body, Document, Paging, page_of, text
 from app.web.bodies import gives, takes
@@ -62,6 +65,15 @@ def scratch() -> Blueprint:
     @gives("Removed!", Seen)
     def remove_person(account: Account, *, contact_id: str) -> Document:
         return {"account": account.id, "given": {"contact_id": contact_id}}
+
+    @blueprint.get("/fetch/<company_id>/<custom_field_id>")
+    @company_scoped(role="conversations")
+    @takes(Paging, location="query")
+    @gives("Fetched!", Seen)
+    def fetch_field(account: Account, *, custom_field_id: str, query: Document) -> Document:
+        if query["page_number"] > 1:
+            raise InvalidParamsError("This field has one page.")
+        return {"account": account.id, "given": {"custom_field_id": custom_field_id}}
 
     return blueprint
 
@@ -190,6 +202,19 @@ def test_a_page_that_cannot_be_asked_for(client: CheckedClient, query: str) -> N
     """One spelling, each name once, and the schema's own sentence."""
     answer = client.get(f"/v1/list/{ACME}?{query}", headers=bearer())
     assert (*code(answer), answer.get_json()["error"]) == (400, "INVALID_PARAMS", Paging.refusal)
+
+
+def test_a_view_refuses_in_words_of_its_own(client: CheckedClient) -> None:
+    """They take the place of the schema's sentence."""
+    answer = client.get(f"/v1/fetch/{ACME}/{ANOTHER_ID}?page_number=2", headers=bearer())
+    assert (*code(answer), answer.get_json()["error"]) == (400, "INVALID_PARAMS", "This field has one page.")
+
+
+def test_ids_are_logged_by_what_they_are_of(client: CheckedClient, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under names without spaces."""
+    client.get(f"/v1/fetch/{ACME}/{ANOTHER_ID}", headers=bearer())
+    (line,) = [line for line in map(json.loads, capsys.readouterr().err.splitlines()) if "company" in line]
+    assert (line["company"], line["custom_field"]) == (ACME, ANOTHER_ID)
 
 
 def test_a_limit_of_its_own(client: CheckedClient) -> None:

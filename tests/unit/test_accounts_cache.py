@@ -7,8 +7,9 @@ import pytest
 from app.accounts import Accounts
 from app.errors import AccountServiceUnavailableError, NoAccountError, OverloadedError, ServiceError
 from app.principals import Account, User
+from app.upstream.exchange import Correlation, Exchanged
 from app.upstream.slots import Slots
-from tests.people import ACME, GLOBEX, account
+from tests.people import ACME, GLOBEX, ISSUER, account
 from tests.unit.services import CORRELATION, FOUND, account_service, answering, find
 from tests.wire import Answer, Wire, reply
 
@@ -198,7 +199,7 @@ def test_only_a_question_takes_a_slot(accounts: Accounts, slots: Slots, wire: Wi
 
 
 def test_an_answer_that_came_meanwhile(wire: Wire) -> None:
-    """Whoever was overtaken between finding nothing and asking takes the answer that is there now."""
+    """Whoever was overtaken between finding nothing and asking takes the answer that is there; the log says so."""
 
     class Overtaken(Slots):
         """Lets another request of the same user begin and end before it gives its first place."""
@@ -215,7 +216,10 @@ def test_an_answer_that_came_meanwhile(wire: Wire) -> None:
 
     slots = Overtaken()
     overtaken = Accounts(account_service(wire), slots, lifetime=30)
-    assert [find(overtaken), len(wire.lookups), slots.overtaken] == [FOUND, 1, True]
+    correlation = Correlation("request-2", "00-a-b-01")
+    found = overtaken.find(User(ISSUER, "a-member"), ACME, "conversations", correlation)
+    assert [found, len(wire.lookups), slots.overtaken] == [FOUND, 1, True]
+    assert correlation.exchanges == {"account": Exchanged(attempts=0)}
 
 
 def test_users_with_long_ids_are_not_remembered(wire: Wire) -> None:

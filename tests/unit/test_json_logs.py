@@ -101,6 +101,12 @@ def test_arguments_that_do_not_fit(message: str) -> None:
     assert line(message, CANARY, *([CANARY] if message == "100%" else []))["event"] == message
 
 
+@pytest.mark.parametrize(("message", "argument"), [("%(x)s", {"y": CANARY}), ("%c", 10**10)])
+def test_an_argument_that_does_not_fit(message: str, argument: object) -> None:
+    """Whatever formatting raises, the line is written and the argument is not."""
+    assert line(message, argument)["event"] == message
+
+
 def test_no_exception_after_all() -> None:
     """`exc_info=True` where none is handled."""
     assert "exception" not in line(error=None)
