@@ -143,7 +143,11 @@ def _size(accounts: tuple[Account, ...] | None) -> int:
 
 
 def _segment(text: str) -> str:
-    """The text as one path segment; `.` and `..` are written so that nobody takes them for directions."""
+    """The text as one path segment, `.` and `..` included.
+
+    A gateway that decodes paths before it passes them on takes parts of it for directions all the same
+    (docs/operating/README.md).
+    """
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 

@@ -36,12 +36,16 @@ _REFUSALS: dict[ClaimState, type[ServiceError]] = {
 class Attempt:
     """The right to send once under `key`, a hash that is the same for every repetition.
 
+    `sent_as` is what the chat service is told instead. It says what is sent, too: the key may be free here again,
+    after a refusal or a day, while the chat service still has what went out under it before.
+
     `answer` is that of the first send, if the key is done: then nothing may be sent. Where it `repeats` a send of
     unknown outcome, the message may be out whatever becomes of this one.
     """
 
     key: str
     owner: str
+    sent_as: str
     answer: bytes | None = None
     repeats: bool = False
 
@@ -71,7 +75,7 @@ class Idempotency:
             claim = self._claimed_again(key, fingerprint, owner)
         if claim.state in _REFUSALS:
             raise _REFUSALS[claim.state]
-        return Attempt(key, owner, claim.answer, repeats)
+        return Attempt(key, owner, digest([key, fingerprint]), claim.answer, repeats)
 
     def settle(self, attempt: Attempt, outcome: Outcome, answer: bytes) -> None:
         """Record what became of the attempt; `not_sent` gives the key back.

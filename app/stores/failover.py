@@ -3,6 +3,7 @@
 import logging
 import random
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,12 @@ from app.stores.memory import MemoryStore
 from app.stores.processes import PerProcess
 
 logger = logging.getLogger(__name__)
+
+# Ends of claims that a process keeps for a lost store. Each may have an answer of some 64 KB.
+_MOST_OWED = 500
+
+# A key, the owner of a claim on it, how that ended, and the answer.
+_End = tuple[str, str, Outcome, bytes]
 
 
 @dataclass(slots=True)
@@ -34,6 +41,9 @@ class FailoverStore:
     Only hits in flight at the moment of the loss are delayed by it. From then on hits do not ask the shared
     store; one thread, which lives from the loss to the recovery, asks it every two seconds.
 
+    A claim that fails may have been stored, and one that was stored may end while the store is lost. The store is
+    told of both when it is back; otherwise the keys would be taken, and then their outcomes unknown, for a day.
+
     What the shared store has admitted the processes do not know, nor does it learn what they have: in the windows
     around a loss, however often the store comes and goes, both may admit the whole limit.
     """
@@ -43,6 +53,7 @@ class FailoverStore:
         self._processes = processes
         self._probe_every = probe_every
         self._era = PerProcess(_Era)
+        self._owed: PerProcess[deque[_End]] = PerProcess(_no_ends)
         # Kept from one loss to the next: a store that comes and goes gives nobody their share anew each time.
         self._local = MemoryStore()
 
@@ -65,13 +76,23 @@ class FailoverStore:
         era = self._era.get()
         if era.prober is not None:
             raise StoreLostError("lost")
-        with self._noticing(era):
-            return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
+        try:
+            with self._noticing(era):
+                return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
+        except StoreLostError:
+            # With `again` an earlier message may be out under this key: it must not be free.
+            if not again:
+                self._owed.get().append((key, owner, "not_sent", b""))
+            raise
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As `Store.settle`; tried also while the store is lost, as it may have been away for a moment only."""
-        with self._noticing(self._era.get()):
-            self._shared.settle(key, owner, outcome, answer)
+        try:
+            with self._noticing(self._era.get()):
+                self._shared.settle(key, owner, outcome, answer)
+        except StoreLostError:
+            self._owed.get().append((key, owner, outcome, answer))
+            raise
 
     def probe(self) -> None:
         """As `Store.probe`, of the shared store."""
@@ -118,9 +139,24 @@ class FailoverStore:
     def _is_back(self) -> bool:
         try:
             self._shared.probe()
+            self._settle_owed()
         except StoreLostError:
             return False
         except Exception as error:  # noqa: BLE001 - the thread's own way of telling it would show its text
             logger.error("store not asked", extra={"exception": type(error).__name__})  # noqa: TRY400 - as above
             return False
         return True
+
+    def _settle_owed(self) -> None:
+        owed = self._owed.get()
+        while owed:
+            end = owed.popleft()
+            try:
+                self._shared.settle(*end)
+            except StoreLostError:
+                owed.append(end)
+                raise
+
+
+def _no_ends() -> deque[_End]:
+    return deque(maxlen=_MOST_OWED)

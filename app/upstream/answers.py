@@ -49,6 +49,11 @@ class Answer:
         return not self._received.is_taken
 
     @property
+    def succeeds(self) -> bool:
+        """Whether it says, with its head, that the request was carried out (RFC 9110, 15.3)."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - as the RFC has it
+
+    @property
     def refuses(self) -> bool:
         """Whether it says, with its head, that nothing was done: a client error (RFC 9110, 15.5)."""
         return 400 <= self.status < 500  # noqa: PLR2004 - as the RFC has it

@@ -45,8 +45,10 @@ class Connection:
         origin: Origin,
         context: Callable[[Trust], ssl.SSLContext],
         lookup: Lookup,
+        made_at: float,
     ) -> None:
         self.origin = origin
+        self.made_at = made_at
         self.sock: DeadlineSocket | None = None
         self.handed_over = self.reusable = False
         self._context = context
@@ -56,6 +58,8 @@ class Connection:
         """Send the request and read the whole answer, both before the deadline (`time.monotonic`).
 
         An answer with a body of more than `room` bytes is none. A 4xx refuses by its head, whatever its body.
+        If the request has a body, every answer but a 2xx is over with its head, and so is the connection: a peer
+        that refuses before it has read all of that body would take the rest for the beginning of the next request.
 
         Raises OSError, ValueError, TypeError, ReceivedError; `handed_over` tells whether anything was sent.
         """
@@ -70,6 +74,8 @@ class Connection:
         sock.sendall(data)
         answer = Answer(sock, method=request.method)
         answer.begin()
+        if request.body and not answer.succeeds:
+            return answer
         try:
             answer.body = answer.read_body(room)
         except (ReceivedError, OSError):

@@ -6,22 +6,28 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from app.names import Lookup
 from app.upstream.connections import Connection, Origin
 from app.upstream.sockets import Trust, tls_context
 
 # Servers close idle connections, and a request that crosses the close on its way has an unknown outcome.
 MAX_IDLE_SECONDS = 0.9
 MAX_IDLE_CONNECTIONS = 64
+# Under steady traffic no connection is idle for long: one that never ended would not notice that its name leads
+# elsewhere now.
+MAX_AGE_SECONDS = 60
 
 
 class Pool:
     """Idle connections, latest first, at most MAX_IDLE_CONNECTIONS an origin; safe from any thread.
 
-    `clock` gives seconds; it decides how long a connection has been idle.
+    `clock` gives seconds; it decides how long a connection has been idle and open. Connections find their peers
+    with `lookup`.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], lookup: Lookup) -> None:
         self._clock = clock
+        self._lookup = lookup
         self._lock = threading.Lock()
         self._idle: dict[Origin, deque[tuple[float, Connection]]] = {}
         self._contexts: dict[Trust, ssl.SSLContext] = {}
@@ -33,20 +39,21 @@ class Pool:
                 self._contexts[trust] = tls_context(trust)
             return self._contexts[trust]
 
-    def take(self, origin: Origin) -> Connection | None:
-        """An open connection on which nothing has arrived since its last answer, for the caller alone."""
+    def take(self, origin: Origin) -> Connection:
+        """A connection for the caller alone: a new one, or one on which nothing has come since its last answer."""
         while connection := self._latest(origin):
             if not _is_readable(connection):
                 return connection
             connection.close()
-        return None
+        return Connection(origin, self.context, self._lookup, self._clock())
 
     def give(self, connection: Connection) -> None:
-        """Take a connection back; it is closed unless it is reusable and there is room."""
+        """Take a connection back; it is closed unless it is reusable, young, and there is room."""
         with self._lock:
-            idle = self._fresh(connection.origin)
-            if connection.reusable and len(idle) < MAX_IDLE_CONNECTIONS:
-                idle.append((self._clock(), connection))
+            idle, now = self._fresh(connection.origin), self._clock()
+            is_young = now - connection.made_at < MAX_AGE_SECONDS
+            if connection.reusable and is_young and len(idle) < MAX_IDLE_CONNECTIONS:
+                idle.append((now, connection))
                 return
         connection.close()
 

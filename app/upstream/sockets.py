@@ -98,10 +98,21 @@ def _connect(address: Address, deadline: float) -> DeadlineSocket:
         sock.arm()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.connect(where)
+        refuse_itself(sock)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def refuse_itself(sock: socket.socket) -> None:
+    """Raise ConnectionRefusedError for a socket that is connected to itself.
+
+    TCP does that (RFC 9293 section 3.5, simultaneous open) where nobody listens on a local port and the system
+    gives the socket this very port as its own.
+    """
+    if sock.getsockname() == sock.getpeername():
+        raise ConnectionRefusedError
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:

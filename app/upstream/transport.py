@@ -21,7 +21,7 @@ from requests.structures import CaseInsensitiveDict
 
 from app.names import Lookup
 from app.upstream.answers import MAX_BODY_BYTES, Answer
-from app.upstream.connections import Connection, Origin
+from app.upstream.connections import Origin
 from app.upstream.pool import Pool
 from app.upstream.received import ReceivedError
 from app.upstream.sockets import HandshakeError, Trust
@@ -100,8 +100,8 @@ class Transport(BaseAdapter):
     """One request, one answer: no redirect, no retry, no proxy, no .netrc, no cookie, no decoding.
 
     Safe from any thread and after a fork; constructing it opens nothing. `clock` (seconds) decides how long
-    connections have been idle, `lookup` is called as `socket.getaddrinfo`. A longer body than `max_body_bytes` is
-    no answer; a long request adds to that six times what it has beyond 8 KiB.
+    connections have been idle and open, `lookup` is called as `socket.getaddrinfo`. A longer body than
+    `max_body_bytes` is no answer; a long request adds to that six times what it has beyond 8 KiB.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Transport(BaseAdapter):
         deadline = time.monotonic() + (DEFAULT_SECONDS if timeout is None else timeout)
         origin, target = _locate(request.url or "", verify)
         pool = self._pool()
-        connection = pool.take(origin) or Connection(origin, pool.context, self._lookup)
+        connection = pool.take(origin)
         room = self._room + _ECHO * max(0, len(request.body or b"") - _SHORT)
         try:
             answer = connection.exchange(request, target, deadline, room)
@@ -157,7 +157,7 @@ class Transport(BaseAdapter):
 
     def _first_pool_here(self) -> Pool:
         here = os.getpid()
-        ours = Pool(self._clock)
+        ours = Pool(self._clock, self._lookup)
         pool = self._pools.setdefault(here, ours)
         if pool is ours:
             # Threads that were in the parent do not exist here: what they had is this thread's to close.

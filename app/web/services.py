@@ -52,5 +52,5 @@ def services() -> Services:
 def chat(client: type[C]) -> C:
     """This client of the chat service, on behalf of the current request."""
     known = state()
-    key = known.attempt.key if known.attempt else os.urandom(16).hex()
+    key = known.attempt.sent_as if known.attempt else os.urandom(16).hex()
     return client(services().chat, known.correlation, key)

@@ -91,6 +91,19 @@ def test_not_sent_gives_the_key_back(caller: Caller, wire: Wire, failure: Any) -
     assert keyed(caller).status_code == 200
 
 
+def test_the_chat_service_gets_another_key_for_another_message(caller: Caller, wire: Wire) -> None:
+    """It may remember a refusal, or what was sent a day ago, longer than the key is known here."""
+    deliver = wire.answer_chat
+    wire.answer_chat = lambda *_: reply(422)
+    for _ in range(2):
+        keyed(caller)
+    wire.answer_chat = deliver
+    keyed(caller, json={"message_body": "a better text"})
+
+    first, repeated, corrected = (request.headers["Idempotency-Key"] for request in wire.chats)
+    assert first == repeated != corrected
+
+
 @pytest.mark.parametrize("failure", [NoAnswerError("reset"), reply(500), reply(200, {}), RuntimeError("bug")])
 def test_an_unknown_outcome_is_never_sent_again(caller: Caller, wire: Wire, failure: Any) -> None:
     """Repeating it is answered the same, without a Retry-After, and nothing goes out."""

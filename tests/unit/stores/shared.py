@@ -3,7 +3,7 @@
 import threading
 
 from app.errors import Outcome
-from app.stores import Decision, StoreLostError
+from app.stores import Claim, Decision, StoreLostError
 from app.stores.memory import MemoryStore
 
 SOON = 0.02
@@ -16,6 +16,8 @@ class Shared(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.lost = False
+        # Whether a claim that fails has been stored all the same.
+        self.loses_answers = False
         # What `probe` raises, if anything.
         self.fault: Exception | None = None
         self.asked = 0
@@ -28,6 +30,14 @@ class Shared(MemoryStore):
         self.all_here.wait()
         self._refuse_if_lost()
         return super().hit(key, limit, window)
+
+    def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
+        """As the real one."""
+        if not self.loses_answers:
+            self._refuse_if_lost()
+        claim = super().claim(key, fingerprint, owner, lease=lease, again=again)
+        self._refuse_if_lost()
+        return claim
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As the real one."""

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.stores import Decision, StoreLostError
+from app.errors import Outcome
+from app.stores import Claim, ClaimState, Decision, StoreLostError
 from app.stores.failover import FailoverStore
 from config.logs import JsonFormatter
 from tests.unit.stores.servers import wait_for
 from tests.unit.stores.shared import NEVER, SOON, Shared, probers
+
+SETTLED: dict[str, Outcome] = {"sent": "sent", "refused": "not_sent"}
 
 
 @pytest.fixture
@@ -92,6 +95,46 @@ def test_an_outcome_is_recorded_where_the_store_was_away_for_a_moment(
 
     assert patient_store.degraded
     assert shared.claim("key", "fingerprint", "another", lease=60, again=False).answer == b"answer"
+
+
+def test_a_claim_whose_answer_was_lost_is_given_back(store: FailoverStore, shared: Shared) -> None:
+    """Its caller was told that nothing is sent, so the key is free once the store is back."""
+    shared.lost = shared.loses_answers = True
+    with pytest.raises(StoreLostError):
+        store.claim("key", "fingerprint", "owner", lease=60, again=False)
+    shared.lost = False
+    wait_for(lambda: not store.degraded)
+
+    assert shared.claim("key", "fingerprint", "another", lease=60, again=False) == Claim(ClaimState.NEW)
+
+
+def test_a_claim_on_an_unknown_outcome_is_not_given_back(store: FailoverStore, shared: Shared) -> None:
+    """The message may be out: its key must not be free."""
+    shared.claim("key", "fingerprint", "owner", lease=60, again=False)
+    shared.settle("key", "owner", "unknown", b"")
+    shared.lost = shared.loses_answers = True
+    with pytest.raises(StoreLostError):
+        store.claim("key", "fingerprint", "repeater", lease=0, again=True)
+    shared.lost = False
+    wait_for(lambda: not store.degraded)
+
+    assert shared.claim("key", "fingerprint", "another", lease=60, again=False).state is ClaimState.UNKNOWN
+
+
+def test_an_outcome_is_recorded_when_the_store_is_back(store: FailoverStore, shared: Shared) -> None:
+    """Also if it is lost once more in between: a repetition gets the first answer, and a refused key is free."""
+    for key in ("sent", "refused"):
+        store.claim(key, "fingerprint", "owner", lease=60, again=False)
+    shared.lost = True
+    for key, outcome in SETTLED.items():
+        with pytest.raises(StoreLostError):
+            store.settle(key, "owner", outcome, b"answer")
+    wait_for(lambda: shared.probed > 2)
+    shared.lost = False
+    wait_for(lambda: not store.degraded)
+
+    again = {key: shared.claim(key, "fingerprint", "another", lease=60, again=False) for key in SETTLED}
+    assert again == {"sent": Claim(ClaimState.SENT, b"answer"), "refused": Claim(ClaimState.NEW)}
 
 
 def test_hits_in_flight_together_lose_the_store_once(

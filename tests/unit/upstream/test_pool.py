@@ -9,9 +9,9 @@ from contextlib import closing
 
 import pytest
 
-from app.upstream.pool import MAX_IDLE_SECONDS
+from app.upstream.pool import MAX_AGE_SECONDS, MAX_IDLE_SECONDS
 from app.upstream.transport import Transport, prepare
-from tests.unit.upstream.peers import OK, Caller, Peer, answering
+from tests.unit.upstream.peers import OK, PATIENCE, Caller, Peer, answering
 
 Serve = Callable[..., Peer]
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nA: b\r\n\r\n"
@@ -42,6 +42,41 @@ def test_a_connection_is_not_used_again(serve: Serve, transport: Transport, answ
     """After an answer that ends it, or is followed by what nobody asked for."""
     peer = serve(answering(answer))
     assert [get(transport, peer), get(transport, peer), peer.accepted] == [200, 200, 2]
+
+
+@pytest.mark.parametrize("status", [b"403 Forbidden", b"503 Unavailable", b"307 Elsewhere"])
+def test_a_refused_body_ends_a_connection(serve: Serve, transport: Transport, status: bytes) -> None:
+    """Its peer may not have read it, and would take it for the next request. A body of its own is not awaited."""
+    refusal = b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n"
+    closed = threading.Event()
+
+    def script(caller: Caller) -> None:
+        caller.answer(refusal)
+        caller.wait()
+        closed.set()
+
+    peer = serve(script, answering(OK))
+    refused = transport.send(prepare("POST", peer.url, {}, b"{}"), timeout=PATIENCE)
+    assert refused.status_code == int(status[:3])
+    assert closed.wait(PATIENCE)
+    assert [get(transport, peer), peer.accepted] == [200, 2]
+
+
+def test_a_refused_request_without_a_body_keeps_it(serve: Serve, transport: Transport) -> None:
+    """Nothing of it can be left: a user without an account does not cost a connection."""
+    peer = serve(answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", OK))
+    assert [get(transport, peer), get(transport, peer), peer.accepted] == [404, 200, 1]
+
+
+def test_old_connections_are_dropped(serve: Serve) -> None:
+    """After MAX_AGE_SECONDS, however busy: the name may lead elsewhere by now."""
+    now = [100.0]
+    with closing(Transport(clock=lambda: now[0])) as transport:
+        peer = serve(answering(*[OK] * 200))
+        for _ in range(int(2 * MAX_AGE_SECONDS / MAX_IDLE_SECONDS)):
+            get(transport, peer)
+            now[0] += MAX_IDLE_SECONDS
+    assert peer.accepted == 2
 
 
 def test_idle_connections_are_dropped(serve: Serve) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.upstream.sockets import HandshakeError, connect, secure, tls_context
+from app.upstream.sockets import HandshakeError, connect, refuse_itself, secure, tls_context
 from app.upstream.transport import NoAnswerError, NothingSentError, Transport, prepare
 from tests.unit.upstream.certificates import Authority
 from tests.unit.upstream.peers import OK, Caller, Peer, answering
@@ -41,6 +41,20 @@ def test_every_address_is_tried(serve: Serve, closed_port: int, hole: int) -> No
     """An address that refuses, or swallows packets, leaves time for the next."""
     with closing(resolving(closed_port, hole, serve(answering(OK)).port)) as transport:
         assert get(transport, "http://chat.test/") == b"ok"
+
+
+def test_who_meets_nobody_but_itself() -> None:
+    """Two sockets that are each other's peers are two; one that is its own has found nobody."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as sock,
+    ):
+        refuse_itself(sock)
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.connect(sock.getsockname())
+        with pytest.raises(ConnectionRefusedError):
+            refuse_itself(sock)
 
 
 def test_all_addresses_together_have_one_total(hole: int) -> None:
