@@ -49,16 +49,22 @@ class ServiceError(Exception):
 
     status: ClassVar[int]
     code: ClassVar[str]
-    sentence: str
-    outcome: ClassVar[Outcome] = "not_sent"
     of_sends: ClassVar[bool] = False
     only_in: ClassVar[frozenset[str]] = frozenset()
+    sentence: str
+    outcome: Outcome = "not_sent"
     retry_after: int | None = None
 
     def __init__(
-        self, sentence: str | None = None, *, retry_after: int | None = None, reason: str | None = None
+        self,
+        sentence: str | None = None,
+        *,
+        retry_after: int | None = None,
+        reason: str | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
         self.sentence = sentence or self.sentence
+        self.outcome = outcome or self.outcome
         self.retry_after = retry_after or self.retry_after
         self.reason = reason or self.code
         super().__init__(self.sentence)

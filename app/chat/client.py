@@ -55,8 +55,8 @@ class Line:
 class Client:
     """The chat service, on behalf of one request; a class below asks it what one tag of the API needs.
 
-    `correlation` goes with every question, `key`, as Idempotency-Key, with what is to be done once. A view does
-    one such thing: a second one would be taken for a repetition of the first.
+    `correlation` goes with every question, `key`, as Idempotency-Key, with a POST, which is to be done once.
+    Nothing is asked after it: a second POST would be taken for a repetition, and a failure be told of the first.
     """
 
     def __init__(self, line: Line, correlation: Correlation, key: str) -> None:
@@ -78,10 +78,13 @@ class Client:
         """The service's answer to one request, as the schema has it.
 
         A 4xx is the service's word that it did nothing. `refusals` adds to what one means; one that is foreseen
-        nowhere is a fault of ours. Everything else that is no whole, valid 2xx raises `unclear`: nobody knows
-        what was done. By default that says whether the request may be repeated, which a POST may not.
-        Raises also ChatServiceUnavailableError (nothing was sent) and OverloadedError.
+        nowhere is a fault of ours. Everything else that is no whole, valid 2xx raises `unclear`, with the outcome
+        unknown. By default that says whether the request may be repeated, which a POST may not.
+        Raises also ChatServiceUnavailableError (nothing was sent) and OverloadedError; RuntimeError after a POST.
         """
+        if self._correlation.has_posted:
+            raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
+        self._correlation.has_posted = method == "POST"
         unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)
         with self._line.slots:
             response = self._exchange(method, f"{path}?{urlencode(query)}" if query else path, document, unclear)
@@ -98,14 +101,19 @@ class Client:
         except NothingSentError as error:
             raise ChatServiceUnavailableError(reason=error.reason) from error
         except NoAnswerError as error:
-            raise unclear(reason=error.reason) from error
+            raise _doubt(unclear, error.reason) from error
 
 
 def _load(answer: type[Schema], body: bytes, unclear: type[ServiceError]) -> Document:
     try:
         return dict(_build(answer).load(_JSON.decode(body.decode())))
     except (ValueError, RecursionError, ValidationError) as error:
-        raise unclear(reason=INVALID_ANSWER) from error
+        raise _doubt(unclear, INVALID_ANSWER) from error
+
+
+def _doubt(kind: type[ServiceError], reason: str) -> ServiceError:
+    """An error of this kind after which nobody knows what was done, whatever others of its kind say."""
+    return kind(reason=reason, outcome="unknown")
 
 
 @cache
@@ -118,7 +126,7 @@ def _refusal(response: requests.Response, refusals: Refusals, unclear: type[Serv
     """What an answer other than 2xx means."""
     status = response.status_code
     if not 400 <= status < 500:  # noqa: PLR2004 - client errors (RFC 9110 section 15.5)
-        return unclear(reason=status_class(response))
+        return _doubt(unclear, status_class(response))
     if status == _BUSY:
         return ChatServiceBusyError(retry_after=_wait(response.headers.get("Retry-After", "")))
     if status not in refusals:

@@ -1,13 +1,13 @@
-"""The routes of the API: one module a tag, one blueprint a module. Every module here is registered."""
+"""The routes of the API: one module a tag, one blueprint a module. Every module below here is registered."""
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 from flask import Blueprint
 
 BLUEPRINTS: tuple[Blueprint, ...] = tuple(
     found
-    for module in iter_modules(__path__)
-    for found in vars(import_module(f"{__name__}.{module.name}")).values()
+    for module in walk_packages(__path__, f"{__name__}.")
+    for found in vars(import_module(module.name)).values()
     if isinstance(found, Blueprint)
 )

@@ -47,17 +47,19 @@ class Exchanged:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Correlation:
     """What ties exchanges to the request they are made for, in the logs of both sides.
 
-    `exchanges` has the first one with each service, by the service's name.
+    `exchanges` has the first one with each service, by the service's name; `has_posted` says that the chat service
+    was asked to do something.
     """
 
     request_id: str
     traceparent: str
     tracestate: str | None = None
     exchanges: dict[str, Exchanged] = field(default_factory=dict)
+    has_posted: bool = False
 
     def headers(self) -> dict[str, str]:
         """The request id and the W3C trace context."""

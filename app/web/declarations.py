@@ -62,3 +62,27 @@ def declaration_of(view: Callable[..., Any]) -> Declaration:
     """What has been said of the view."""
     found: Declaration = getattr(view, "declaration", Declaration())
     return found if found.view is view else Declaration()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path, the view that answers it, and what is said of it.
+
+    It `is_plain` where nothing but path and method decides who gets there, and nothing but the caller gives ids.
+    """
+
+    method: str
+    rule: str
+    endpoint: str
+    ids: tuple[str, ...]
+    view: Callable[..., Any]
+    said: Declaration
+    is_plain: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.rule} ({self.endpoint})"
+
+    @property
+    def name(self) -> str:
+        """The name of its view: `send_message`."""
+        return self.endpoint.rpartition(".")[2]

@@ -17,8 +17,8 @@ from app.upstream.exchange import ANSWERS
 from app.upstream.transport import NoAnswerError, NothingSentError
 from app.version import VERSION
 from app.web.cells import Count, Observe, counting, observing
+from app.web.declarations import Operation
 from app.web.facts import ACCEPTED, DECIDERS, DECISIONS, KEYS, LOOKUPS, REPLAYED, Facts
-from app.web.operations import Operation
 
 # From what memory answers to what a deadline ends, in seconds.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

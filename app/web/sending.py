@@ -64,11 +64,14 @@ def _run(view: Callable[..., Response], account: Account, arguments: dict[str, A
     known.outcome = "unknown"
     try:
         response = view(account, **arguments)
+    except SendOutcomeUnknownError:
+        raise
     except ServiceError as error:
-        if not repeats:
-            known.outcome = error.outcome
-        elif error.outcome == "not_sent":
+        if error.outcome == "unknown":
+            raise SendOutcomeUnknownError(reason=error.reason) from error
+        if repeats:
             raise SendOutcomeUnknownError from error
+        known.outcome = error.outcome
         raise
     known.outcome = "sent"
     return response

@@ -9,10 +9,10 @@ from typing import Any
 from flask import Flask, Response
 
 from app.web import logs, state
+from app.web.declarations import Operation
 from app.web.facts import facts_of
 from app.web.logs import Write
 from app.web.metrics import Metrics
-from app.web.operations import Operation
 from app.web.state import RequestState, current, state_of
 
 logger = logging.getLogger(__name__)

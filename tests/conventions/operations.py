@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.factory import _Application
-from app.web.operations import Operation
+from app.web.declarations import Operation
 from app.web.reference.document import body_of, example_of
 from app.web.reference.published import ANOTHER_ID, IDS
 from config.settings import load

@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from app.errors import IncompleteError
 from app.upstream.transport import NoAnswerError, NothingSentError
-from app.web.operations import Operation
+from app.web.declarations import Operation
 from app.web.reference.document import answer_example
 from tests.conventions.operations import OPERATIONS, Scratch
 from tests.people import ACME

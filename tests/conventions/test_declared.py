@@ -1,18 +1,30 @@
 """What every company-scoped operation says of itself. A new one is held to all of it, with nothing to write."""
 
+import ast
 import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from marshmallow import fields
 
 from app.principals import Account
-from app.web.operations import Operation
+from app.web.declarations import Operation
 from app.web.reference import published
 from app.web.reference.document import body_of, example_of
+from tests.conftest import ENVIRON
 from tests.conventions.operations import OPERATIONS, Scratch
 
-pytestmark = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+every = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+ROOT = Path(__file__).resolve().parents[2]
+# All that the application that is served has, and the one that the factory makes.
+_RULES = """
+import wsgi, app
+print([sorted(map(repr, it.url_map.iter_rules())) for it in (wsgi.app, app.create_app())])
+"""
 
 
 def documented(operation: Operation) -> dict[str, Any]:
@@ -23,6 +35,7 @@ def documented(operation: Operation) -> dict[str, Any]:
     return found
 
 
+@every
 def test_it_is_documented(operation: Operation) -> None:
     """With its answers, and the ids that it asks for."""
     told = documented(operation)
@@ -34,6 +47,7 @@ def test_it_is_documented(operation: Operation) -> None:
     assert told["security"] == [{"BearerAuth": []}]
 
 
+@every
 def test_it_has_a_page_of_its_own(operation: Operation) -> None:
     """Listed in the index; it has the summary, the request and the answer."""
     client = Scratch(operation).client
@@ -46,6 +60,7 @@ def test_it_has_a_page_of_its_own(operation: Operation) -> None:
     assert operation.said.message in text
 
 
+@every
 def test_it_is_named(operation: Operation) -> None:
     """As its view, under a tag that the document has: the name of its blueprint."""
     told = documented(operation)
@@ -54,12 +69,14 @@ def test_it_is_named(operation: Operation) -> None:
     assert told["tags"][0] in published.TAGS, "name the blueprint as one of the document's tags"
 
 
+@every
 def test_its_docstring_says_what_it_does(operation: Operation) -> None:
     """Its first line is the summary in the document, so it is one sentence."""
     told = (operation.view.__doc__ or "").strip().partition("\n")[0]
     assert told.endswith("."), f"{operation}: write a docstring; its first line is the summary in the document."
 
 
+@every
 def test_its_view_is_typed(operation: Operation) -> None:
     """It gets an Account, never the company's id; every other argument comes by name; all have types."""
     signature = inspect.signature(inspect.unwrap(operation.view))
@@ -73,6 +90,7 @@ def test_its_view_is_typed(operation: Operation) -> None:
     assert signature.return_annotation == dict[str, Any]
 
 
+@every
 def test_its_fields_are_described(operation: Operation) -> None:
     """Each has an example; what the caller writes has a description, too."""
     taken = [schema for schema in (body_of(operation), operation.said.query) if schema]
@@ -86,6 +104,7 @@ def test_its_fields_are_described(operation: Operation) -> None:
         assert nested or "example" in field.metadata, f"{name}: give it metadata with an example."
 
 
+@every
 def test_its_examples_are_taken(operation: Operation) -> None:
     """The examples of the document pass the operation's own schemas."""
     body, query = body_of(operation), operation.said.query
@@ -93,3 +112,19 @@ def test_its_examples_are_taken(operation: Operation) -> None:
         assert body().validate(example_of(body)) == {}
     if query:
         assert query().validate({name: str(example) for name, example in example_of(query).items()}) == {}
+
+
+@every
+def test_it_is_of_the_api(operation: Operation) -> None:
+    """Its path begins with the version: proxies, alerts and dashboards go by that."""
+    assert operation.rule.startswith("/v1/")
+
+
+def test_what_is_served_is_what_the_factory_makes() -> None:
+    """Nobody adds a route afterwards, where no rule of the start sees it."""
+    environ = {**ENVIRON, "PATH": os.environ["PATH"]}
+    told = subprocess.run(
+        [sys.executable, "-c", _RULES], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    ).stdout
+    served, made = ast.literal_eval(told)
+    assert served == made != []

@@ -4,19 +4,93 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
 
 from app import create_app
+from app.chat.client import Client
+from app.principals import Account
+from app.schemas import Answer, Body, Document, text
 from app.stores import Claim, StoreLostError
 from app.stores.memory import MemoryStore
 from app.upstream.transport import NoAnswerError, NothingSentError
+from app.web.bodies import gives, takes
+from app.web.guards import company_scoped
+from app.web.sending import sends
+from app.web.services import chat
 from config.settings import load
 from tests.conftest import Caller
 from tests.documented import CheckedClient
-from tests.people import ACME, CONVERSATION
-from tests.wire import Answer, Wire, reply
+from tests.people import ACME, CONVERSATION, bearer
+from tests.wire import Answer as Answered
+from tests.wire import Wire, reply
 
 OTHER_CONVERSATION = "c2c3d4e5-f6a7-8901-bcde-f12345678902"
+
+
+class Reminders(Client):
+    """A client that says nothing of what an unclear end means."""
+
+    def remind(self, account: Account, text: str) -> Document:
+        """Send a reminder."""
+        return self._ask("POST", f"/remind/{account.company_id}", Reminder, document={"text": text})
+
+
+class Reminder(Answer):
+    """What was sent."""
+
+    text = text("Hello")
+
+
+class NewReminder(Body):
+    """What is to be sent."""
+
+    refusal = "text must be provided!"
+    text = text("Hello")
+
+
+def reminders(environ: dict[str, str], wire: Wire, *, asks_on: bool = False) -> CheckedClient:
+    """An application with another route that sends; with `asks_on` it asks for more afterwards."""
+    blueprint = Blueprint("reminders", __name__, url_prefix="/v1")
+
+    @blueprint.post("/remind/<company_id>")
+    @company_scoped(role="conversations")
+    @takes(NewReminder)
+    @sends
+    @gives("Reminded!", Reminder)
+    def remind(account: Account, *, body: Document) -> Document:
+        sent = chat(Reminders).remind(account, body["text"])
+        return chat(Reminders).remind(account, "again") if asks_on else sent
+
+    app = create_app(load(environ), transport=wire)
+    app.register_blueprint(blueprint)
+    return CheckedClient(app)
+
+
+@pytest.mark.parametrize(
+    "failure", [NoAnswerError("deadline"), reply(500), reply(302), reply(200, body=b"<html>")]
+)
+def test_every_route_that_sends_tells_what_is_unknown(environ: dict[str, str], wire: Wire, failure: Any) -> None:
+    """Whatever its client says of it; and it is not sent again."""
+    client = reminders(environ, wire)
+    wire.answer_chat = lambda *_: failure
+    headers = {**bearer(), "Idempotency-Key": "key"}
+    answers = [client.post(f"/v1/remind/{ACME}", headers=headers, json={"text": "Hello"}) for _ in range(2)]
+
+    for answer in answers:
+        assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("SEND_OUTCOME_UNKNOWN", "unknown")
+        assert "Retry-After" not in answer.headers
+    assert len(wire.chats) == 1
+
+
+def test_what_fails_after_a_send_is_not_told_as_not_sent(environ: dict[str, str], wire: Wire) -> None:
+    """A view that asks for more than its send is a fault of ours, and the message may be out."""
+    wire.answer_chat = lambda *_: reply(200, {"text": "Hello"})
+    client = reminders(environ, wire, asks_on=True)
+    answer = client.post(f"/v1/remind/{ACME}", headers=bearer(), json={"text": "Hello"})
+
+    assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("INTERNAL_ERROR", "unknown")
+    assert "Retry-After" not in answer.headers
+    assert len(wire.chats) == 1
 
 
 def keyed(caller: Caller, key: str = "order-1", **request: Any) -> Any:
@@ -133,7 +207,7 @@ def test_a_key_is_one_users_in_one_company(caller: Caller, wire: Wire) -> None:
 
 def test_the_chat_service_gets_one_stable_key(caller: Caller, wire: Wire) -> None:
     """All attempts under a key carry the same one; requests without a key each have their own."""
-    answers: Iterator[Answer] = iter([NothingSentError("refused"), NothingSentError("refused"), reply(422)])
+    answers: Iterator[Answered] = iter([NothingSentError("refused"), NothingSentError("refused"), reply(422)])
     wire.answer_chat = lambda *_: next(answers)
     keyed(caller)
     keyed(caller)
@@ -212,9 +286,7 @@ def test_an_unknown_outcome_is_sent_again_where_the_chat_service_dedupes(
 
 
 @pytest.mark.parametrize("refusal", [reply(429), reply(409), NothingSentError("refused")])
-def test_a_repetition_that_is_refused_forgets_nothing(
-    environ: dict[str, str], wire: Wire, refusal: Answer
-) -> None:
+def test_a_repetition_that_is_refused_forgets_nothing(environ: dict[str, str], wire: Wire, refusal: Any) -> None:
     """The first message may be out: its outcome stays unknown, and the key is not given back for another text."""
     caller = Caller(CheckedClient(create_app(load({**environ, "CHAT_SERVICE_DEDUPES": "true"}), transport=wire)))
     deliver = wire.answer_chat

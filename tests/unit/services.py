@@ -17,11 +17,15 @@ from app.upstream.transport import NothingSentError
 from tests.people import ACME, CONVERSATION, ISSUER
 from tests.wire import ACCOUNTS, CHAT, Answer, Wire, reply, sent_message
 
-CORRELATION = Correlation("request-1", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1")
 FOUND = Account("account-a1b2", ACME, active=True, roles=frozenset({"conversations"}))
 SENDER = Account("account 7/ü", ACME, active=True, roles=frozenset())
 # What the chat service answers to a message.
 GOOD = sent_message(CONVERSATION, "Hello")
+
+
+def correlation() -> Correlation:
+    """That of a new request."""
+    return Correlation("request-1", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1")
 
 
 def account_service(wire: Wire, token: str | None = None) -> Service:
@@ -31,7 +35,7 @@ def account_service(wire: Wire, token: str | None = None) -> Service:
 
 def find(accounts: Accounts, user: str = "a-member", company: str = ACME) -> Account:
     """The account of this user in this company."""
-    return accounts.find(User(ISSUER, user), company, "conversations", CORRELATION)
+    return accounts.find(User(ISSUER, user), company, "conversations", correlation())
 
 
 def answering(
@@ -49,10 +53,10 @@ def line(wire: Wire, token: str | None = None, slots: int = 1) -> Line:
 
 
 def chat_service(
-    wire: Wire, token: str | None = None, slots: int = 1, correlation: Correlation = CORRELATION
+    wire: Wire, token: str | None = None, slots: int = 1, request: Correlation | None = None
 ) -> Conversations:
-    """The chat service, with so many places."""
-    return Conversations(line(wire, token, slots), correlation, "key-1")
+    """The chat service on behalf of a request, a new one unless given, with so many places."""
+    return Conversations(line(wire, token, slots), request or correlation(), "key-1")
 
 
 def send(chat: Conversations, text: str = "Hello", account: Account = SENDER) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from app.principals import Account
 from app.upstream.slots import Slots
 from app.upstream.transport import NoAnswerError, NothingSentError
 from tests.people import ACME, GLOBEX, account
-from tests.unit.services import CORRELATION, FOUND, account_service, answering, find
+from tests.unit.services import FOUND, account_service, answering, correlation, find
 from tests.wire import ACCOUNTS, Answer, Wire
 
 
@@ -27,8 +27,8 @@ def test_what_is_asked(wire: Wire) -> None:
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "Authorization": "Bearer opaque",
-        "X-Request-ID": CORRELATION.request_id,
-        "traceparent": CORRELATION.traceparent,
+        "X-Request-ID": correlation().request_id,
+        "traceparent": correlation().traceparent,
         "tracestate": "vendor=1",
     }
 

@@ -7,10 +7,10 @@ import pytest
 from app.accounts import Accounts
 from app.errors import AccountServiceUnavailableError, NoAccountError, OverloadedError, ServiceError
 from app.principals import Account, User
-from app.upstream.exchange import Correlation, Exchanged
+from app.upstream.exchange import Exchanged
 from app.upstream.slots import Slots
 from tests.people import ACME, GLOBEX, ISSUER, account
-from tests.unit.services import CORRELATION, FOUND, account_service, answering, find
+from tests.unit.services import FOUND, account_service, answering, correlation, find
 from tests.wire import Answer, Wire, reply
 
 CROWD = 20
@@ -109,7 +109,7 @@ def test_without_a_lifetime_nobody_shares_a_question(wire: Wire, slots: Slots, c
 def test_users_of_two_issuers(accounts: Accounts, wire: Wire) -> None:
     """The same id means another user where another issuer gave it: nothing is shared."""
     find(accounts)
-    accounts.find(User("https://other.example", "a-member"), ACME, "conversations", CORRELATION)
+    accounts.find(User("https://other.example", "a-member"), ACME, "conversations", correlation())
     assert len(wire.lookups) == 2
 
 
@@ -216,10 +216,10 @@ def test_an_answer_that_came_meanwhile(wire: Wire) -> None:
 
     slots = Overtaken()
     overtaken = Accounts(account_service(wire), slots, lifetime=30)
-    correlation = Correlation("request-2", "00-a-b-01")
-    found = overtaken.find(User(ISSUER, "a-member"), ACME, "conversations", correlation)
+    mine = correlation()
+    found = overtaken.find(User(ISSUER, "a-member"), ACME, "conversations", mine)
     assert [found, len(wire.lookups), slots.overtaken] == [FOUND, 1, True]
-    assert correlation.exchanges == {"account": Exchanged(attempts=0)}
+    assert mine.exchanges == {"account": Exchanged(attempts=0)}
 
 
 def test_users_with_long_ids_are_not_remembered(wire: Wire) -> None:

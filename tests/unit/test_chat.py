@@ -2,12 +2,14 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.chat.conversations import Conversations
 from app.errors import (
     ChatServiceAuthError,
     ChatServiceBusyError,
@@ -20,10 +22,9 @@ from app.errors import (
     ServiceError,
 )
 from app.principals import Account
-from app.upstream.exchange import Correlation
 from app.upstream.transport import NoAnswerError, NothingSentError
 from tests.people import ACME, CONVERSATION
-from tests.unit.services import CORRELATION, GOOD, answering, chat_service, failure, send
+from tests.unit.services import GOOD, answering, chat_service, correlation, failure, line, send
 from tests.wire import CHAT, Wire
 
 UNFORESEEN = (402, 405, 406, 408, 409, 410, 411, 414, 415, 418, 423, 425, 426, 431, 451, 499)
@@ -55,8 +56,8 @@ def test_what_is_sent(wire: Wire, token: str | None) -> None:
         "Content-Type": "application/json",
         "Content-Length": str(len(request.body)),
         "Idempotency-Key": "key-1",
-        "X-Request-ID": CORRELATION.request_id,
-        "traceparent": CORRELATION.traceparent,
+        "X-Request-ID": correlation().request_id,
+        "traceparent": correlation().traceparent,
         "tracestate": "vendor=1",
         **({"Authorization": f"Bearer {token}"} if token else {}),
     }
@@ -64,8 +65,7 @@ def test_what_is_sent(wire: Wire, token: str | None) -> None:
 
 def test_no_tracestate(wire: Wire) -> None:
     """It is sent only when the caller sent one."""
-    correlation = Correlation("request-1", CORRELATION.traceparent)
-    send(chat_service(wire, correlation=correlation))
+    send(chat_service(wire, request=replace(correlation(), tracestate=None)))
     assert "tracestate" not in wire.requests[0].headers
 
 
@@ -199,7 +199,7 @@ def test_no_slot(wire: Wire) -> None:
 def test_slots_are_given_back() -> None:
     """After every kind of end."""
     wire = Wire()
-    chat = chat_service(wire)
+    way = line(wire)
     for answer in (
         answering(status=500),
         answering(status=400),
@@ -208,6 +208,6 @@ def test_slots_are_given_back() -> None:
     ):
         wire.answer_chat = answer
         with pytest.raises(ServiceError):
-            send(chat)
+            send(Conversations(way, correlation(), "key"))
     wire.answer_chat = answering(GOOD)
-    assert send(chat) == GOOD
+    assert send(Conversations(way, correlation(), "key")) == GOOD

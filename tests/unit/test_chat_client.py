@@ -1,5 +1,7 @@
 """What a further method of a client gets for one call of `_ask`."""
 
+from typing import Any
+
 import pytest
 
 from app.chat.client import Client
@@ -15,8 +17,8 @@ from app.errors import (
 )
 from app.schemas import Answer, Document, page_of, text
 from app.upstream.transport import NoAnswerError, NothingSentError
-from tests.unit.services import CORRELATION, answering, line
-from tests.wire import CHAT, Wire
+from tests.unit.services import answering, correlation, line
+from tests.wire import CHAT, Wire, reply
 
 GOOD = {"name": "Jane"}
 PAGE = {
@@ -55,7 +57,7 @@ class Names(Client):
 
 def names(wire: Wire, slots: int = 1) -> Names:
     """The client, with so many places."""
-    return Names(line(wire, slots=slots), CORRELATION, "key-1")
+    return Names(line(wire, slots=slots), correlation(), "key-1")
 
 
 @pytest.mark.parametrize("method", UNCLEAR)
@@ -87,6 +89,27 @@ def test_no_answer(wire: Wire, method: str, attempts: int) -> None:
 
 
 @pytest.mark.parametrize("method", UNCLEAR)
+@pytest.mark.parametrize("answer", [NoAnswerError("deadline"), reply(500), reply(302), reply(200, body=b"<html>")])
+def test_what_is_unclear_is_not_told_as_not_done(wire: Wire, method: str, answer: Any) -> None:
+    """Whatever others of its kind say."""
+    wire.answer_chat = lambda *_: answer
+    with pytest.raises(UNCLEAR[method]) as caught:
+        names(wire).one(method)
+    assert caught.value.outcome == "unknown"
+
+
+@pytest.mark.parametrize("method", UNCLEAR)
+def test_nothing_is_asked_after_a_post(wire: Wire, method: str) -> None:
+    """However that ended: what fails next would be told of it. Whatever it needs can be asked for before."""
+    wire.answer_chat = answering(GOOD)
+    client = names(wire)
+    assert [client.one(each) for each in ("GET", "GET", "POST")] == [GOOD] * 3
+    with pytest.raises(RuntimeError):
+        client.one(method)
+    assert len(wire.chats) == 3
+
+
+@pytest.mark.parametrize("method", UNCLEAR)
 def test_nothing_was_sent(wire: Wire, method: str) -> None:
     """Then it may be repeated, whatever it was."""
     wire.answer_chat = lambda *_: NothingSentError("refused")
@@ -101,7 +124,7 @@ def test_what_goes_along(wire: Wire, method: str, key: str | None) -> None:
     wire.answer_chat = answering(GOOD)
     assert names(wire).one(method) == GOOD
     (request,) = wire.chats
-    assert request.headers["X-Request-ID"] == CORRELATION.request_id
+    assert request.headers["X-Request-ID"] == correlation().request_id
     assert request.headers.get("Idempotency-Key") == key
 
 

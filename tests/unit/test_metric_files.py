@@ -145,7 +145,7 @@ before = {file.name: file.stat().st_size for file in folder.glob("*.db")}
 from app.web.declarations import Declaration
 from app.web.facts import Facts
 from app.web.metrics import Metrics
-from app.web.operations import Operation
+from app.web.declarations import Operation
 rules = [f"/v1/an-operation-of-many/<company_id>/<conversation_id>/{number}" for number in range(40)]
 metrics = Metrics()
 metrics.begin(Operation("POST", rule, "tag.view", (), print, Declaration(sends=True)) for rule in rules)

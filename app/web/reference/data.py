@@ -8,8 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app
 
 from app.errors import NotFoundError
-from app.web.declarations import public
-from app.web.operations import Operation
+from app.web.declarations import Operation, public
 from app.web.reference import document, markdown
 
 blueprint = Blueprint("reference_data", __name__)

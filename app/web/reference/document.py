@@ -10,8 +10,8 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields
 
 from app.schemas import Body
+from app.web.declarations import Operation
 from app.web.ids import noun, refusal_of
-from app.web.operations import Operation
 from app.web.reference import published
 
 

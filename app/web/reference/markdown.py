@@ -15,7 +15,7 @@ from app.errors import (
     ServiceError,
     every_error,
 )
-from app.web.operations import Operation
+from app.web.declarations import Operation
 from app.web.reference import published
 from app.web.reference.document import (
     answer_example,

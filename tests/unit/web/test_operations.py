@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask
+from marshmallow import Schema, fields
+from werkzeug.routing import Rule
 
 from app.schemas import Answer, Body, Paging, text
 from app.web.bodies import gives, takes
@@ -29,6 +31,30 @@ class Company(Name):
     """A name of a company that it names."""
 
     company_id = text("acme")
+
+
+class Renamed(Name):
+    """A company by another name."""
+
+    company = fields.String(attribute="company_id")
+
+
+class Spelled(Name):
+    """A company in another spelling."""
+
+    target = fields.String(data_key="companyId")
+
+
+class Hidden(Name):
+    """A company within."""
+
+    where = fields.List(fields.Nested(Company))
+
+
+class Careless(Name):
+    """A part that refuses what it does not know."""
+
+    part = fields.Nested(Schema.from_dict({"name": fields.String()}))
 
 
 class Speechless(Body):
@@ -130,6 +156,13 @@ def test_what_is_public_is_left_alone(method: str) -> None:
         ("/a", "GET", [GUARD_OF_BODY, GIVES], 'company_in="body" is for a path'),
         ("/a", "POST", [GUARD_OF_BODY, takes(Company), GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>", "POST", [GUARD, takes(Company), GIVES], "the guard alone takes the company id"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Renamed), GIVES], "the guard alone takes the company id"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Spelled), GIVES], "the guard alone takes the company id"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Hidden), GIVES], "the guard alone takes the company id"),
+        ("/a/<company_id>/<to_company_id>", "GET", [GUARD, GIVES], "the guard alone takes the company id"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Careless), GIVES], "a schema within a schema is an Answer"),
+        ("/a/<company_id>", "PUT", [GUARD, takes(Name), sends, GIVES], "what sends is a POST"),
+        ("/a/<contact_id>", "GET", [public], "nobody checks who may see what its ids name"),
         ("/a/<company_id>", "POST", [GUARD, takes(Speechless), GIVES], "its schema has no `refusal`"),
         ("/a/<company_id>/<name>", "GET", [GUARD, GIVES], "parts of a path are ids: let their names"),
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="often"), GIVES], "its limit is not one"),
@@ -170,6 +203,27 @@ def test_what_is_not_declared_whole_is_told(
         operations(application(path, method, *decorators), rate_limit)
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{method} {path} (tag.view): {told}")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"defaults": {"company_id": "acme"}}, {"redirect_to": "/b"}, {"subdomain": "b"}, {"host": "b.test"}],
+    ids=str,
+)
+def test_a_route_is_a_path_and_its_methods(options: dict[str, Any]) -> None:
+    """Nobody has a default company, and nothing is answered before the guard."""
+    app = application("/a/<company_id>", "GET", GUARD, GIVES)
+    app.url_map.add(Rule("/b/<company_id>", endpoint="tag.other", methods=["GET"], **options))
+    app.view_functions["tag.other"] = company_scoped(role="contacts")(GIVES(lambda account: account))
+    with pytest.raises(DeclarationError, match="a route is a path and its methods"):
+        operations(app, rate_limit)
+
+
+def test_a_colon_in_a_path_is_no_converter() -> None:
+    """It is a letter like others."""
+    assert (
+        len(operations(application("/a/<company_id>:archive", "POST", GUARD, takes(Name), GIVES), rate_limit)) == 1
+    )
 
 
 def test_every_problem_is_told_at_once() -> None:
