@@ -28,7 +28,7 @@ run: $(INSTALLED)  ## start sandbox and service on 127.0.0.1:8000 (or PORT=…) 
 	@exec $(BIN)/python -m app.sandbox run --port $(PORT)
 
 send: $(INSTALLED)  ## send TEXT="…" through the running service and show the answer
-	@exec $(BIN)/python -m app.sandbox send --text "$$TEXT"
+	@exec $(BIN)/python -m app.sandbox send --text="$$TEXT"
 
 curls: $(INSTALLED)  ## print a line of curl for each answer that the API can give
 	@exec $(BIN)/python -m app.sandbox curls

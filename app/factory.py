@@ -9,7 +9,6 @@ from typing import Any
 import jwt
 from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
 from app import routes
@@ -32,6 +31,7 @@ from app.web import health, rendering, services, watching
 from app.web.limits import Limits
 from app.web.metrics import Metrics
 from app.web.operations import hooks, operations, register
+from app.web.proxies import Proxied
 from app.web.reference import data, pages
 from app.web.watching import Gauges, Watch
 from config import store_urls
@@ -127,9 +127,7 @@ def _application(settings: Settings) -> _Application:
     # `//` within a path is another path, not a reason to redirect to whatever Host the client claims.
     app.url_map.merge_slashes = False
     if settings.trusted_proxies:
-        # Of all that proxies claim only the address is believed, and only for the log.
-        proxied = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)
-        app.wsgi_app = proxied  # type: ignore[method-assign]
+        app.wsgi_app = Proxied(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 

@@ -56,6 +56,9 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 limit_request_field_size = LARGEST_HEAD
 # By default a client behind a proxy on this machine could name another path than the proxy has seen (SCRIPT_NAME).
 forwarder_headers = ""
+# Nothing goes by the scheme either. Gunicorn would refuse a request in which two such fields disagree, and one of
+# them may be the client's.
+secure_scheme_headers: dict[str, str] = {}
 # Libraries that warn do it on the root logger.
 logconfig_dict = dictionary(_settings.log_level, "gunicorn.error")
 logconfig_dict["root"] = {"level": "WARNING", "handlers": ["stderr"]}

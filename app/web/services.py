@@ -1,10 +1,12 @@
 """What the factory made for this application, by typed accessors."""
 
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import current_app
+from flask import Response, current_app
 
 from app.accounts import Accounts
 from app.chat.client import Client, Line
@@ -24,7 +26,7 @@ _KEY = "send-message"
 class Services:
     """The collaborators of one application; two applications in a process share none.
 
-    `readers` bounds how many threads wait for clients that read large files.
+    `readers` bounds how many threads wait for clients that read large answers.
     """
 
     tokens: TokenVerifier
@@ -47,6 +49,19 @@ def services() -> Services:
     # The application itself: a look through Flask's proxy takes three calls.
     found: Services = current_app._get_current_object().extensions[_KEY]  # type: ignore[attr-defined] # noqa: SLF001 - of LocalProxy, documented
     return found
+
+
+def in_turn(make: Callable[[], Response]) -> Response:
+    """The response that it makes, large and for everybody, counted among the few such that may be on their way.
+
+    More than a connection takes at once holds up a thread, for as long as its client may take to read it. Raises
+    OverloadedError.
+    """
+    with ExitStack() as reading:
+        reading.enter_context(services().readers)
+        response = make()
+        response.call_on_close(reading.pop_all().close)
+    return response
 
 
 def chat(client: type[C]) -> C:

@@ -172,8 +172,10 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         is_over: bool = arrival.add(data)
         if arrival.expects_continue:
             arrival.expects_continue = False
-            # What it has not taken before, or cannot take any more, is its own loss.
+            # What it has not taken before, or cannot take any more, is its own loss: nobody waits for it.
             with contextlib.suppress(OSError):
+                # A thread that answered on it before has let it block.
+                conn.sock.setblocking(False)
                 os.write(conn.sock.fileno(), _CONTINUE)
         return is_over
 

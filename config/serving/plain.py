@@ -103,12 +103,6 @@ class Peer(HeaderPolicy):  # type: ignore[misc] # gunicorn has no types
             "SCRIPT_NAME": "",
         }
 
-    @cached_property
-    def _schemes(self) -> dict[str, str]:
-        """What a proxy that is believed says of TLS, by the key of the field."""
-        believed, _ = self._peer_trusted_for_forwarded()
-        return {_key(name.encode()): value for name, value in believed.items()}
-
     def _fields(self, environ: Environ, fields: list[tuple[bytes, bytes]]) -> Environ | None:
         """The environment with these; None if one of them takes more than to be passed on."""
         for name, value in fields:
@@ -117,17 +111,13 @@ class Peer(HeaderPolicy):  # type: ignore[misc] # gunicorn has no types
             if key in environ or b"_" in name:
                 return None
             environ[key] = value.decode("latin-1")
-        told = {environ[key] == value for key, value in self._schemes.items() if key in environ}
-        if len(told) > 1 or not _OF_FRAMES.isdisjoint(environ):
-            return None
-        if True in told:
-            environ["wsgi.url_scheme"] = "https"
-        return environ
+        return environ if _OF_FRAMES.isdisjoint(environ) else None
 
 
 def _reads_otherwise(cfg: Config) -> bool:
     """Whether gunicorn was told to read requests in a way that only gunicorn knows."""
     is_set = cfg.proxy_protocol != "off" or cfg.http2_cleartext != "off" or "SCRIPT_NAME" in os.environ
+    is_set = is_set or bool(cfg.secure_scheme_headers)
     return is_set or cfg.http_parser == "python" or not 0 < cfg.limit_request_line <= MAX_REQUEST_LINE
 
 

@@ -3,12 +3,9 @@
 import contextlib
 import re
 import socket
-import sys
-from fcntl import ioctl
 from http import HTTPStatus
-from select import select
+from select import POLLOUT, poll, select
 from signal import SIGTERM
-from termios import TIOCOUTQ
 from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
@@ -31,9 +28,9 @@ from config.serving.answer import Answer, GoneError
 from config.serving.intake import IntakeWorker
 from config.serving.plain import Environ, Plain
 
-# Beyond this a small answer may no longer fit beside what a client has not taken yet: whoever sends requests and
-# reads no answers would hold a thread for ANSWER_SECONDS with each.
-UNREAD_BYTES = 16384
+# An answer to a client that has not been asked for longer than this may be more than its connection takes: whoever
+# sends requests and reads no answers would hold a thread for ANSWER_SECONDS with each.
+UNASKED_BYTES = 2048
 
 # What the parser refuses is 400, or one of these.
 _REFUSALS = {
@@ -160,9 +157,10 @@ class DeadlineWorker(IntakeWorker):
     @staticmethod
     def _takes_answers(conn: TConn) -> bool:
         """Whether the client has read enough of them; the system is asked only where it could be too little."""
-        if conn.untaken > UNREAD_BYTES:
-            conn.untaken = _unread(conn.sock)
-        return bool(conn.untaken <= UNREAD_BYTES)
+        if conn.untaken <= UNASKED_BYTES:
+            return True
+        conn.untaken = 0
+        return _has_room(conn.sock)
 
     def _has_waiting(self, listener: socket.socket) -> bool:
         """Whether a connection waits that this worker has room for."""
@@ -181,6 +179,9 @@ class DeadlineWorker(IntakeWorker):
     def _opened(self, req: Request | Plain, conn: TConn) -> tuple[Answer, Environ]:
         if isinstance(req, Plain):
             return Answer(req, conn.sock, self.cfg), req.environ
+        # All of the request is here (RFC 9110 section 10.1.1). Gunicorn would wait here until the client takes a
+        # 100 Continue.
+        req._expected_100_continue = False  # noqa: SLF001 - gunicorn has no other way
         answer, environ = create(req, conn.sock, conn.client, conn.server, self.cfg, Answer)
         if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
             # Gunicorn would hand on a body that is coded in more ways as if it were not.
@@ -200,9 +201,11 @@ class DeadlineWorker(IntakeWorker):
                 pieces.close()
 
 
-def _unread(sock: socket.socket) -> int:
-    """How many bytes of answers the client has not taken; 0 where the system does not tell."""
-    try:
-        return int.from_bytes(ioctl(sock, TIOCOUTQ, bytes(4)), sys.byteorder)
-    except OSError:
-        return 0
+def _has_room(sock: socket.socket) -> bool:
+    """Whether the system has at least a third of its room for answers to this client.
+
+    It counts what it takes to keep them, which for small packets is many times their bytes.
+    """
+    poller = poll()
+    poller.register(sock, POLLOUT)
+    return bool(poller.poll(0))

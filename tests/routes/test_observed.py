@@ -315,6 +315,10 @@ def test_what_the_log_cannot_tell_is_counted(caller: Caller, app: Flask, monkeyp
         (2, "forged, 2001:db8::1, 192.0.2.7", "2001:db8::1"),
         (2, "192.0.2.7", "127.0.0.1"),
         (1, "<script>", None),
+        (1, '", 192.0.2.1', "192.0.2.1"),
+        (2, 'forged, ", 2001:db8::1 ,192.0.2.7', "2001:db8::1"),
+        (1, "", "127.0.0.1"),
+        (1, "forged, ", "127.0.0.1"),
     ],
 )
 def test_the_address_of_clients(

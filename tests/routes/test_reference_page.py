@@ -37,6 +37,24 @@ def test_the_page_has_all_that_it_loads(client: FlaskClient) -> None:
             assert (again.status_code, again.data) == (304, b"")
 
 
+@pytest.mark.parametrize("name", ["reference.css", "swagger-ui.css"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"If-Modified-Since": "Mon, 01 Jan 99999999999 00:00:00 GMT"},
+        {"If-Unmodified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"},
+        {"If-Match": '"x"'},
+        {"Range": "bytes=0-10", "If-Range": "Mon, 01 Jan 99999999999 00:00:00 GMT"},
+        {"Range": "bytes=99999999-"},
+    ],
+    ids=" ".join,
+)
+def test_a_file_comes_whole_whatever_is_asked(client: FlaskClient, name: str, fields: dict[str, str]) -> None:
+    """Nobody makes an error of ours with a date, and no page asks for less."""
+    with client.get(f"/docs/assets/{name}") as whole, client.get(f"/docs/assets/{name}", headers=fields) as answer:
+        assert (answer.status_code, answer.data) == (200, whole.data)
+
+
 def test_few_files_are_on_their_way_at_once(environ: dict[str, str]) -> None:
     """Of 32 threads 4 may be held up by those who do not read; when one of them has gone, the next may come."""
     client = create_app(load(environ | {"THREADS": "32"})).test_client()

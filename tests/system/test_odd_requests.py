@@ -42,6 +42,8 @@ REFUSED = {
     "a compressed body": b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "an unknown coding": b"POST /v1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n",
 }
+# Fields of proxies that do not agree, one of which the client may have set.
+SCHEMES = ("X-Forwarded-Ssl: on", "X-Forwarded-Protocol: ssl")
 # Bodies that nobody reads when the answer is 401.
 MALFORMED = {
     "no size": b"zz\r\nhello\r\n0\r\n\r\n",
@@ -205,6 +207,16 @@ def test_a_client_that_closes_is_believed(server: Server, fields: str, *, ends: 
     answer = exchange(server, f"GET /v1 HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n".encode())
     assert answer is not None
     assert (answer.status, answer.headers["Connection"] == "close") == (200, ends)
+
+
+@pytest.mark.parametrize("field", SCHEMES)
+def test_proxies_that_do_not_agree_refuse_nobody(server: Server, field: str) -> None:
+    """One of the fields may be the client's; nothing here goes by the scheme."""
+    answer = exchange(
+        server, f"GET /v1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: http\r\n{field}\r\n\r\n".encode()
+    )
+    assert answer is not None
+    assert answer.status == 200
 
 
 @pytest.mark.parametrize("length", [8_000, 8_193, 30_000])

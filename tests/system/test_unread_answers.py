@@ -1,10 +1,15 @@
 """Clients that send requests and read no answers hold up nobody, though each answer is small."""
 
+import ctypes
 import http.client
 import json
 import socket
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from time import monotonic
 
 import pytest
 
@@ -14,34 +19,60 @@ from tests.system.conftest import Serve
 
 pytestmark = pytest.mark.system
 
-THREADS = 2
+# Two of them may send large answers.
+THREADS = 4
 CALL = Request("GET", "/v1")
-# 8 KB each, and no token is asked for.
 ANSWERS = 60
-PIPELINE = Request("GET", "/openapi.json").to_bytes() * ANSWERS
+PIPELINES = {
+    # 8 KB each, and no token is asked for.
+    "large answers": Request("GET", "/openapi.json"),
+    "small answers": CALL,
+    "bodies that are here already": Request("GET", "/v1", {"Expect": "100-continue", "Content-Length": "1"}, b"x"),
+}
+# Less than a thread waits for a client; in that time all requests of these clients have had their turn.
+SHORTER = ANSWER_SECONDS / 2
+# So many clients, whose answers are longer each: the end of the room for them is met in every place.
+CLIENTS = 64
+# A program for the system's packet filter (SO_ATTACH_FILTER, socket(7)): what has data is dropped, so that no
+# answer is ever acknowledged. Load the length; if it is more than a bare TCP header's, return nothing, else all.
+SO_ATTACH_FILTER = 26
+FILTER = [(0x80, 0, 0, 0), (0x25, 0, 1, 60), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF)]
+
+
+def drop_data(client: socket.socket) -> None:
+    """Have the system take nothing for this client that has data in it."""
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in FILTER))
+    address = ctypes.addressof(program)
+    client.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(FILTER), address))
 
 
 @contextmanager
-def deaf(port: int, count: int) -> Iterator[list[socket.socket]]:
-    """So many clients that have sent PIPELINE and take next to nothing into their buffers."""
+def deaf(port: int, request: Request, packet: int) -> Iterator[list[socket.socket]]:
+    """CLIENTS that have sent ANSWERS requests at once and take nothing, in packets of so many bytes."""
     with ExitStack() as stack:
-        clients = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for client in clients:
+        clients = [stack.enter_context(socket.socket()) for _ in range(CLIENTS)]
+        for length, client in enumerate(clients, 1):
             # As over a network: on loopback a packet may have 64 KiB, and a buffer room for many of them.
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, packet)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
             client.connect(("127.0.0.1", port))
-            client.sendall(PIPELINE)
+            drop_data(client)
+            mine = replace(request, headers={**request.headers, "X-Request-ID": "r" * length})
+            client.sendall(mine.to_bytes() * ANSWERS)
         yield clients
 
 
-def test_who_reads_no_answers_holds_no_thread(serve: Serve) -> None:
-    """Four times as many of them as there are threads: others, who wait less than a thread would, are answered."""
+@pytest.mark.skipif(sys.platform != "linux", reason="the packet filter is Linux's")
+@pytest.mark.parametrize("packet", [88, 1400])
+@pytest.mark.parametrize("name", PIPELINES)
+def test_who_reads_no_answers_holds_no_thread(serve: Serve, name: str, packet: int) -> None:
+    """Many more of them than there are threads: others, who wait less than a thread would, are answered."""
     server = serve(WEB_CONCURRENCY="1", THREADS=str(THREADS))
-    with deaf(server.port, 4 * THREADS):
-        for _ in range(5):
+    with deaf(server.port, PIPELINES[name], packet):
+        until = monotonic() + SHORTER
+        while monotonic() < until:
             with Connection(server.port) as connection:
-                connection.socket.settimeout(ANSWER_SECONDS / 2)
+                connection.socket.settimeout(SHORTER)
                 assert connection.ask(CALL).status == 200
 
 

@@ -27,7 +27,7 @@ PLAIN = {
     "two slashes within": b"GET /v1//x/ HTTP/1.1\r\nHost: a\r\n\r\n",
     "no host": b"GET /v1 HTTP/1.1\r\n\r\n",
     "a proxy's fields": SEND + b"X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\nX-Forwarded-Proto: https\r\n\r\n",
-    "a proxy without TLS": SEND + b"X-Forwarded-Proto: http\r\nX-Forwarded-Ssl: off\r\n\r\n",
+    "proxies that do not agree": SEND + b"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off\r\n\r\n",
     "fields of Latin-1": SEND + b"X-A:\t caf\xe9\t \r\n\r\n",
     "a connection to keep": SEND + b"Connection: Keep-Alive\r\n\r\n",
     "a connection to close": SEND + b"connection: CLOSE\r\n\r\n",
@@ -55,7 +55,6 @@ ODD = {
     "a length of more than digits": SEND + b"Content-Length: +2\r\n\r\n{}",
     "a long length": SEND + b"Content-Length: " + b"0" * 5000 + b"2\r\n\r\n{}",
     "a body of no length": SEND + b"\r\n{}",
-    "proxies that do not agree": SEND + b"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off\r\n\r\n",
     "HTTP/1.0": b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
     "HTTP/2.0": b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
     "a tunnel": b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -111,7 +110,8 @@ def sock() -> Iterator[socket.socket]:
 def config(**changes: object) -> Config:
     """Gunicorn's settings, those that concern requests being the service's."""
     cfg = Config()
-    for name, value in {"http_parser": "fast", "forwarder_headers": "", **changes}.items():
+    ours = {"http_parser": "fast", "forwarder_headers": "", "secure_scheme_headers": {}}
+    for name, value in {**ours, **changes}.items():
         cfg.set(name, value)
     return cfg
 
@@ -160,23 +160,16 @@ def test_what_takes_more_is_gunicorns(sock: socket.socket, name: str) -> None:
     assert plainly(config(), local(sock), ODD[name]) is None
 
 
-def test_a_proxy_is_believed_where_gunicorn_does(sock: socket.socket) -> None:
-    """The scheme is what a proxy says that may say it."""
-    for client, scheme in {"127.0.0.1": "https", "10.0.0.1": "http"}.items():
-        plain = plainly(config(), local(sock, client), PLAIN["a proxy's fields"])
-        assert plain is not None
-        assert plain.environ["wsgi.url_scheme"] == scheme
-
-
 def test_settings_that_change_what_is_read_leave_all_to_gunicorn(
     sock: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Unix socket, PROXY protocol, HTTP/2, another parser or limit, a prefix of all paths."""
+    """A Unix socket, PROXY protocol, HTTP/2, another parser or limit, schemes, a prefix of all paths."""
     data = PLAIN["no body"]
     assert plainly(config(), At(sock, "", "/run/service.sock"), data) is None
     for changes in (
         {"proxy_protocol": "v1"},
         {"http2_cleartext": "upgrade"},
+        {"secure_scheme_headers": {"X-FORWARDED-PROTO": "https"}},
         {"http_parser": "python"},
         {"limit_request_line": 0},
         {"limit_request_line": 16000},

@@ -1,11 +1,12 @@
 """What the worker takes for granted of gunicorn; a release that changes it needs a look at config/."""
 
+import contextlib
 import gc
 import inspect
 import itertools
 import re
 import socket
-from threading import Event
+from threading import Event, Thread
 from weakref import finalize
 
 import pytest
@@ -20,6 +21,8 @@ from config.serving.intake import IntakeWorker
 from config.serving.worker import DeadlineWorker
 from tests.unit.workers import served
 
+# Seconds that are more than enough.
+PATIENCE = 30
 OVERRIDDEN = {
     "get_thread_pool": "(self)",
     "run": "(self)",
@@ -118,6 +121,22 @@ def test_what_is_asked_of_a_parser() -> None:
     parameters = list(inspect.signature(create).parameters)
     assert parameters[:6] == ["req", "sock", "client", "server", "cfg", "response_class"]
     assert set(re.findall(r"self\.(\w+)\(", inspect.getsource(Response.write))) == {"send_headers", "_emit_body"}
+
+
+def test_the_loop_waits_for_nobody_who_is_to_go_on() -> None:
+    """A thread has answered on this connection and let it block; nothing is read there, and nothing more fits."""
+    with served() as worker:
+        conn = worker.accept()
+        worker.accepted.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                worker.accepted.send(b"x" * 65536)
+        worker.accepted.setblocking(True)
+        asking = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+        loop = Thread(target=worker.worker._adds, args=(conn, asking), daemon=True)
+        loop.start()
+        loop.join(PATIENCE)
+        assert not loop.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def served() -> Iterator[Served]:
         return [b"{}"]
 
     cfg = Config()
+    cfg.set("secure_scheme_headers", {})
     worker = DeadlineWorker(0, os.getpid(), [], None, 30, cfg, Logger(cfg))
     worker.wsgi, worker.tpool, worker.poller = application, _Here(worker._serve), Poller(worker._on_readable)
     client, accepted = socket.socketpair()
