@@ -22,6 +22,10 @@ class StoreLostError(Exception):
     """
 
 
+class UnreadableRecordError(StoreLostError):
+    """One record is not as a store writes it. The others can be used."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What one hit was answered, and what its caller is told.

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from app.errors import Outcome
-from app.stores import Claim, Decision, Store, StoreLostError
+from app.stores import Claim, Decision, Store, StoreLostError, UnreadableRecordError
 from app.stores.memory import MemoryStore
 from app.stores.processes import PerProcess
 
@@ -111,6 +111,10 @@ class FailoverStore:
         """Around a call of the shared store: one that finds it lost says so, and fails all the same."""
         try:
             yield
+        except UnreadableRecordError as error:
+            reason = str(error)
+            logger.warning("record unreadable: %s; this process decides by itself", reason)
+            raise
         except StoreLostError as error:
             self._lose(era, error)
             raise

@@ -10,11 +10,12 @@ at which an unsettled claim lapses, and the answer that was sent. A lapsed claim
 
 from bisect import bisect_right
 
-from app.stores import KEPT_SECONDS, Claim, ClaimState, Decision
+from app.stores import KEPT_SECONDS, Claim, ClaimState, Decision, UnreadableRecordError
 
 WIDTH = 16
 SECOND = 1_000_000
 CLAIMED = "claimed"
+_SETTLED = frozenset({"sent", "unknown"})
 
 
 def admit(stamps: str, now: int, limit: int, window: int) -> tuple[bool, str]:
@@ -37,9 +38,12 @@ def admit(stamps: str, now: int, limit: int, window: int) -> tuple[bool, str]:
 def decide(*, admitted: bool, now: int, stamps: str, limit: int, window: int) -> Decision:
     """What the caller of a hit is told, from the record after it; `now` and `window` in microseconds.
 
-    `reset_at` is when the oldest admission that counts leaves the window, rounded up to a second.
+    `reset_at` is when the oldest admission that counts leaves the window, rounded up to a second. Raises
+    UnreadableRecordError.
     """
     counted = stamps[-limit * WIDTH :]
+    if counted and not (counted.isascii() and counted.isdigit()):
+        raise UnreadableRecordError("stamps")
     known = len(counted) // WIDTH
     left_the_window = bisect_right(
         range(known), f"{now - window:0{WIDTH}d}", key=lambda i: counted[i * WIDTH : (i + 1) * WIDTH]
@@ -62,11 +66,16 @@ def lifetime(lease: float) -> tuple[int, int]:
 
 
 def judge(mine: int, same: int, state: str, lapsed: int, answer: bytes | None) -> Claim:
-    """What the asker is told, from the record after the claim; truth is 0 or 1, as SQL and Lua have it."""
+    """What the asker is told, from the record after the claim; truth is 0 or 1, as SQL and Lua have it.
+
+    Raises UnreadableRecordError, also for a state that a later release has added.
+    """
     if mine:
         return Claim(ClaimState.NEW)
     if not same:
         return Claim(ClaimState.REUSED)
     if state == CLAIMED:
         return Claim(ClaimState.UNKNOWN if lapsed else ClaimState.IN_PROGRESS)
+    if state not in _SETTLED:
+        raise UnreadableRecordError("state")
     return Claim(ClaimState(state), answer)

@@ -18,8 +18,9 @@ class Breaker(AbstractContextManager[None]):
     """Counts connect failures in a row to `service`; at `threshold` it opens, and the log says so.
 
     It goes around one connect and exchange: `with breaker:`. Open, it raises NothingSentError("circuit_open")
-    instead of starting one, but for one attempt a second, until one of those has connected. What happens after
-    the first byte is not counted: a slow or failing service is still there. No lock is held while an attempt runs.
+    instead of starting one, except for one attempt a second. It closes when one of those is over, however that
+    ended, unless it could not connect: a slow or failing service is still there. No lock is held while an attempt
+    runs.
     """
 
     def __init__(self, service: str, threshold: int, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -10,7 +10,7 @@ from flask import Flask, Response
 
 from app.web import logs, state
 from app.web.declarations import Operation
-from app.web.facts import facts_of
+from app.web.facts import Facts, facts_of
 from app.web.logs import Write
 from app.web.metrics import Metrics
 from app.web.state import RequestState, current, state_of
@@ -68,12 +68,19 @@ class Watch:
             known = state_of(request.environ)
             _finish(known)
             facts = facts_of(request, known, response.status_code)
-            # First: a log that cannot be written is what metrics are there to tell of.
-            self.metrics.count(facts, known.stages)
+            self._count(facts, known)
             logs.log(self.write, facts, request, known, response)
         except Exception as error:  # noqa: BLE001 - a sent message is never turned into an error
             _tell("answer not noted", error)
         return response
+
+    def _count(self, facts: Facts, known: RequestState) -> None:
+        # By itself: metrics are there to tell of a log that cannot be written, and the log of what became of a
+        # message where metrics cannot be kept.
+        try:
+            self.metrics.count(facts, known.stages)
+        except Exception as error:  # noqa: BLE001 - as above
+            _tell("answer not counted", error)
 
 
 def install(app: Flask, watch: Watch) -> None:

@@ -4,8 +4,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from redis.exceptions import ResponseError
+
 from app.errors import Outcome
-from app.stores import Claim, Decision, StoreLostError
+from app.stores import Claim, Decision, StoreLostError, UnreadableRecordError
 from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
 from app.stores.redis.servers import LOST, Servers
 
@@ -112,7 +114,11 @@ class RedisStore:
     def _within(self, seconds: float) -> Iterator[float]:
         try:
             yield time.monotonic() + seconds
+        except UnreadableRecordError:
+            raise
         except (*LOST, *_UNREADABLE) as error:
+            if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
+                raise UnreadableRecordError("type") from error
             # After a restart of the server every idle connection is dead.
             self._servers.forget()
             raise StoreLostError(type(error).__name__) from error

@@ -14,7 +14,7 @@ from tests.system.faults.losses import Loss, replicated, sentinel_url
 from tests.system.faults.oracles import judged
 from tests.system.faults.stage import LEASE_SECONDS, Attempt, Report, Stage
 from tests.system.servers import Server
-from tests.unit.stores.servers import tell, wait_for
+from tests.unit.stores.servers import is_master, tell, wait_for
 
 BACK_SECONDS = 35
 ADDED_SECONDS = 0.25
@@ -182,7 +182,7 @@ def failover_forgets(stage: Stage) -> Report:
         first.append(stage.send(server.port, late, keyed=True))
         master.kill()
         replica.resume()
-        wait_for(lambda: "role:master" in str(tell(replica, "INFO", "replication")))
+        wait_for(lambda: is_master(replica))
         threading.Event().wait(LEASE_SECONDS)
         # The first of them may find out that the master it knew is gone.
         again = [repeated(stage, server.port, message, times=20)()[-1] for message in (early, late)]

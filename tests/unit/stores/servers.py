@@ -178,6 +178,14 @@ def tell(node: Server, *command: str | int) -> object:
         return answer
 
 
+def is_master(node: Server) -> bool:
+    """Whether it takes itself for one. A sentinel that makes it one drops its clients, this one among them."""
+    try:
+        return "role:master" in str(tell(node, "INFO replication"))
+    except redis.ConnectionError:
+        return False
+
+
 def works(store: Store) -> bool:
     """Whether `store` decides hits now."""
     try:

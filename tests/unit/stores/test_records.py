@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.stores.failover import FailoverStore
 from app.stores.records import SECOND, WIDTH, admit
 from app.stores.redis import WINDOW_PREFIX
 from tests.unit.stores.opened import open_store
@@ -91,3 +92,17 @@ def test_every_store_decides_alike(record: str, ages: list[int], key: str, reque
     assert after[:-WIDTH] == expected[:-WIDTH]
     # The newest stamp is the moment of the hit itself, which was a little later than `now`.
     assert 0 <= int(after[-WIDTH:]) - int(expected[-WIDTH:]) // 1000 * 1000 < 10 * SECOND
+
+
+@pytest.mark.parametrize("record", ["sqlite_record", "redis_record"])
+def test_a_damaged_window_is_its_users_alone(record: str, key: str, request: pytest.FixtureRequest) -> None:
+    """The process decides about them by itself until the damage has left the record; others notice nothing."""
+    url, replace, _ = request.getfixturevalue(record)
+    store = FailoverStore(open_store(url), processes=1)
+    for name in (key, f"{key} of somebody else"):
+        store.hit(name, LIMIT, WINDOW)
+    replace(key, "\x7f00000000000001" * 2)
+
+    decisions = [store.hit(name, LIMIT, WINDOW) for name in (key, f"{key} of somebody else")]
+    assert ([decision.shared for decision in decisions], store.degraded) == ([False, True], False)
+    store.close()

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from app.stores import Store, StoreLostError
+from app.stores import Store, StoreLostError, UnreadableRecordError
 from app.stores.redis import KEY_PREFIX, WINDOW_PREFIX
 from app.stores.redis.servers import LOST
 from tests.unit.stores.opened import open_store
@@ -185,23 +185,6 @@ def test_a_server_that_refuses_is_a_lost_store(
         store.probe()
 
 
-def test_a_value_of_another_kind_is_a_lost_store(store: Store, own_valkey: Server) -> None:
-    """Whoever shares the server and takes our name does not get a 500 out of us."""
-    tell(own_valkey, "RPUSH", f"{WINDOW_PREFIX}a", "x")
-
-    assert lost(store) == "ResponseError"
-
-
-def test_a_record_that_cannot_be_read_is_a_lost_store(store: Store, own_valkey: Server) -> None:
-    """The same, where what they keep there is of our kind."""
-    tell(own_valkey, "SET", f"{WINDOW_PREFIX}a", "x" * 16)
-    tell(own_valkey, "HSET", f"{KEY_PREFIX}a", "owner", "they", "fingerprint", "theirs", "state", "theirs")
-
-    assert lost(store) == "ValueError"
-    with pytest.raises(StoreLostError, match=r"^ValueError$"):
-        store.claim("a", "theirs", "owner", lease=60, again=False)
-
-
 def test_a_wrong_password_is_told_without_repeating_it(own_valkey: Server) -> None:
     """The word is the name of the error."""
     store = open_store(f"redis://user:hunter2@{own_valkey.address}")
@@ -248,3 +231,29 @@ def test_every_error_of_the_library_is_known() -> None:
         "RedisClusterException",
         "SlotNotCoveredError",
     ]
+
+
+@pytest.mark.parametrize(
+    ("window", "key", "words"),
+    [
+        (["RPUSH", "x"], ["RPUSH", "x"], ["type", "type"]),
+        (
+            ["SET", "x" * 16],
+            ["HSET", "owner", "they", "fingerprint", "theirs", "state", "theirs"],
+            ["stamps", "state"],
+        ),
+    ],
+    ids=["of another kind", "of another writer"],
+)
+def test_a_record_that_cannot_be_read_is_no_lost_store(
+    store: Store, own_valkey: Server, window: list[str], key: list[str], words: list[str]
+) -> None:
+    """Whoever shares the server and takes our name does not get a 500 out of us, nor trouble those beside them."""
+    tell(own_valkey, window[0], f"{WINDOW_PREFIX}a", *window[1:])
+    tell(own_valkey, key[0], f"{KEY_PREFIX}a", *key[1:])
+
+    with pytest.raises(UnreadableRecordError, match=f"^{words[0]}$"):
+        store.hit("a", 30, 60)
+    with pytest.raises(UnreadableRecordError, match=f"^{words[1]}$"):
+        store.claim("a", "theirs", "owner", lease=60, again=False)
+    assert store.hit("b", 30, 60).admitted

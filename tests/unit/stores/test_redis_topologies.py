@@ -12,7 +12,16 @@ from app.stores import ClaimState, Store, StoreLostError
 from app.stores.redis import WINDOW_PREFIX
 from tests.unit.stores.hammer import Hammer
 from tests.unit.stores.opened import open_store
-from tests.unit.stores.servers import Server, clustered, replicated, tell, wait_for, watched, works
+from tests.unit.stores.servers import (
+    Server,
+    clustered,
+    is_master,
+    replicated,
+    tell,
+    wait_for,
+    watched,
+    works,
+)
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.system]
 
@@ -143,7 +152,7 @@ def test_a_master_that_comes_back_is_not_believed(place: Path) -> None:
         busy, idle = (open_store(sentinel_url(sentinel)) for _ in range(2))
         idle.probe()
         master.kill()
-        wait_for(lambda: "role:master" in str(tell(replica, "INFO replication")))
+        wait_for(lambda: is_master(replica))
         wait_for(lambda: works(busy))
         first = busy.claim("key", "fingerprint", "first", lease=60, again=False)
         master.start()

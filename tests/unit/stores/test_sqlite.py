@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app.stores import StoreLostError
+from app.stores import StoreLostError, UnreadableRecordError
 from app.stores.sqlite import SWEEP_EVERY as EVERY
 from app.stores.sqlite import SWEEP_ROWS, SqliteStore
 from app.stores.sqlite.statements import CLAIM, HIT
@@ -244,3 +244,12 @@ def test_a_traced_connection_is_a_connection(
     with held(path, "EXCLUSIVE"), pytest.raises(StoreLostError, match=r"^SQLITE_BUSY$"):
         store.hit("a", 30, 60)
     store.close()
+
+
+def test_a_key_of_a_later_release_is_not_judged(store: SqliteStore, path: Path) -> None:
+    """Whatever its state means, nothing may be sent under it."""
+    store.claim("a", "fingerprint", "owner", lease=60, again=False)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE keys SET state = 'postponed'")
+    with pytest.raises(UnreadableRecordError):
+        store.claim("a", "fingerprint", "another", lease=60, again=False)
