@@ -12,7 +12,6 @@ from urllib.parse import quote
 from app.errors import AccountServiceUnavailableError, ForbiddenError, NoAccountError
 from app.principals import LONGEST_REMEMBERED_ID, Account, User
 from app.upstream.exchange import INVALID_ANSWER, Correlation, Exchanged, Service, status_class
-from app.upstream.slots import Slots
 from app.upstream.transport import TransportError
 
 _OK, _NOT_FOUND = 200, 404
@@ -36,11 +35,8 @@ class Accounts:
     An answer is believed for `lifetime` seconds. A failure is never kept, but shared by those who waited for it.
     """
 
-    def __init__(
-        self, service: Service, slots: Slots, *, lifetime: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, service: Service, *, lifetime: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._service = service
-        self._slots = slots
         self._lifetime = lifetime
         self._clock = clock
         self._lock = threading.Lock()
@@ -56,7 +52,7 @@ class Accounts:
         """
         accounts = self._remembered(user)
         if accounts is None:
-            with self._slots:
+            with self._service.slots:
                 accounts = self._ask_once(user, correlation)
         # Unless this request has asked itself, the answer is that of an earlier one.
         correlation.exchanges.setdefault(self._service.breaker.service, Exchanged())

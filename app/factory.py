@@ -4,16 +4,12 @@ import logging
 import logging.config
 import os
 import warnings
-from typing import Any
 
 import jwt
-from flask import Flask, Request
-from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import MapAdapter
+from flask import Flask
 
 from app import routes
 from app.accounts import Accounts
-from app.chat.client import Line
 from app.idempotency import Idempotency
 from app.stores import Store
 from app.stores.failover import FailoverStore
@@ -28,6 +24,7 @@ from app.upstream.slots import Slots
 from app.upstream.tracing import Traced
 from app.upstream.transport import Transport
 from app.web import health, rendering, services, watching
+from app.web.application import Application
 from app.web.limits import Limits
 from app.web.metrics import Metrics
 from app.web.operations import hooks, operations, register
@@ -45,52 +42,6 @@ logger = logging.getLogger(__name__)
 _SLACK = 5.0
 
 
-class _Sessionless(SessionInterface):
-    """Nobody has a session here, which Flask finds out anew with each request."""
-
-    _none = NullSession()
-
-    def open_session(self, *_: object) -> NullSession:
-        """One that nothing can be kept in."""
-        return self._none
-
-
-class _Application(Flask):
-    # Whoever serves it publishes what is seen here, and says when it drains.
-    watch: Watch
-    session_interface = _Sessionless()
-
-    def wsgi_app(self, environ: Any, start_response: Any) -> Any:  # noqa: ANN401 - as Flask declares it
-        self.watch.begin(environ)
-        try:
-            return super().wsgi_app(environ, start_response)
-        finally:
-            self.watch.end(environ)
-
-    def ensure_sync(self, func: Any) -> Any:  # noqa: ANN401 - as Flask declares it
-        # Flask would look at every view and hook of every request whether it is a coroutine: none is.
-        return func
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """What finds the route of the request: of its path and method alone, whatever host it claims to be for.
-
-        An offer to upgrade is declined by ignoring it (RFC 9110 section 7.8); what Flask makes here would let
-        Werkzeug answer 400, and takes 10 µs more.
-        """
-        if request is None:
-            return super().create_url_adapter(None)
-        return MapAdapter(
-            self.url_map,
-            server_name="",
-            script_name=request.root_path,
-            subdomain="",
-            url_scheme=request.scheme,
-            path_info=request.path,
-            default_method=request.method,
-            query_args=request.query_string.decode("latin-1"),
-        )
-
-
 def create_app(
     settings: Settings | None = None, *, store: Store | None = None, transport: Sender | None = None
 ) -> Flask:
@@ -101,7 +52,7 @@ def create_app(
     """
     settings = settings or load(os.environ)
     logging.config.dictConfig(dictionary(settings.log_level, "app"))
-    # PyJWT's, of which the log would have a line that is no JSON: 32 bytes are enough for HS512 as well.
+    # 32 bytes are enough for HS512, too; PyJWT's warning would be a line of the log that is no JSON.
     warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
     app = _application(settings)
     shared = store or _store(settings)
@@ -111,18 +62,20 @@ def create_app(
     app.watch = made.watch
     rendering.install(app)
     watching.install(app, made.watch)
-    known = hooks(app)
+    # Whatever is around views beyond these is refused.
+    own_hooks = hooks(app)
     reference = (data.blueprint, pages.blueprint) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
         register(app, blueprint)
-    declared = made.watch.operations = operations(app, rate_limit, known)
+    declared = operations(app, rate_limit, own_hooks)
+    made.watch.operations = declared
     if settings.reference:
         data.install(app.extensions, declared, settings.rate_limit)
     return app
 
 
-def _application(settings: Settings) -> _Application:
-    app = _Application(__name__, static_folder=None)
+def _application(settings: Settings) -> Application:
+    app = Application(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # `//` within a path is another path, not a reason to redirect to whatever Host the client claims.
     app.url_map.merge_slashes = False
@@ -135,12 +88,27 @@ def _services(settings: Settings, store: Store, limits: Limits, transport: Sende
     slots = Slots(max(1, settings.threads * 3 // 4))
     sender = Traced(transport or Transport())
     keys = _keys(settings, slots, transport)
-    account, chat = _account_service(settings, sender), _chat_service(settings, sender)
+    account = Service(
+        settings.account_service_url,
+        token=settings.account_service_token,
+        timeout=settings.account_timeout_seconds,
+        transport=sender,
+        breaker=Breaker("account", settings.breaker_threshold),
+        slots=slots,
+    )
+    chat = Service(
+        settings.chat_service_url,
+        token=settings.chat_service_token,
+        timeout=settings.chat_timeout_seconds,
+        transport=sender,
+        breaker=Breaker("chat", settings.breaker_threshold),
+        slots=slots,
+    )
     return services.Services(
         tokens=_tokens(settings, keys),
         limits=limits,
-        accounts=Accounts(account, slots, lifetime=settings.account_cache_seconds),
-        chat=Line(chat, slots),
+        accounts=Accounts(account, lifetime=settings.account_cache_seconds),
+        chat=chat,
         idempotency=Idempotency(
             store, lease=settings.chat_timeout_seconds + _SLACK, dedupes=settings.chat_service_dedupes
         ),
@@ -188,24 +156,4 @@ def _tokens(settings: Settings, keys: KeySource) -> TokenVerifier:
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         max_lifetime=settings.jwt_max_lifetime_seconds,
-    )
-
-
-def _account_service(settings: Settings, transport: Sender) -> Service:
-    return Service(
-        settings.account_service_url,
-        token=settings.account_service_token,
-        timeout=settings.account_timeout_seconds,
-        transport=transport,
-        breaker=Breaker("account", settings.breaker_threshold),
-    )
-
-
-def _chat_service(settings: Settings, transport: Sender) -> Service:
-    return Service(
-        settings.chat_service_url,
-        token=settings.chat_service_token,
-        timeout=settings.chat_timeout_seconds,
-        transport=transport,
-        breaker=Breaker("chat", settings.breaker_threshold),
     )

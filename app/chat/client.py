@@ -5,7 +5,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import NoReturn
@@ -24,7 +23,6 @@ from app.errors import (
 )
 from app.schemas import Document
 from app.upstream.exchange import INVALID_ANSWER, Correlation, Service, status_class
-from app.upstream.slots import Slots
 from app.upstream.transport import NoAnswerError, NothingSentError
 
 logger = logging.getLogger(__name__)
@@ -44,14 +42,6 @@ def _no_json(constant: str) -> NoReturn:
 _JSON = json.JSONDecoder(parse_constant=_no_json)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The way to the chat service, which all requests of an application share."""
-
-    service: Service
-    slots: Slots
-
-
 class Client:
     """The chat service, on behalf of one request; a class below asks it what one tag of the API needs.
 
@@ -59,8 +49,8 @@ class Client:
     Nothing is asked after it: a second POST would be taken for a repetition, and a failure be told of the first.
     """
 
-    def __init__(self, line: Line, correlation: Correlation, key: str) -> None:
-        self._line = line
+    def __init__(self, service: Service, correlation: Correlation, key: str) -> None:
+        self._service = service
         self._correlation = correlation
         self._key = key
 
@@ -86,7 +76,7 @@ class Client:
             raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
         self._correlation.has_posted = method == "POST"
         unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)
-        with self._line.slots:
+        with self._service.slots:
             response = self._exchange(method, f"{path}?{urlencode(query)}" if query else path, document, unclear)
         if 200 <= response.status_code < 300:  # noqa: PLR2004 - successful (RFC 9110 section 15.3)
             return _load(answer, response.content, unclear)
@@ -97,7 +87,7 @@ class Client:
     ) -> requests.Response:
         headers = {"Idempotency-Key": self._key} if method == "POST" else None
         try:
-            return self._line.service.exchange(method, path, self._correlation, document=document, headers=headers)
+            return self._service.exchange(method, path, self._correlation, document=document, headers=headers)
         except NothingSentError as error:
             raise ChatServiceUnavailableError(reason=error.reason) from error
         except NoAnswerError as error:

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from app.errors import Outcome
+from app.processes import PerProcess
 from app.stores import Claim, Decision, Store, StoreLostError, UnreadableRecordError
 from app.stores.memory import MemoryStore
-from app.stores.processes import PerProcess
 
 logger = logging.getLogger(__name__)
 

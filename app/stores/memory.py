@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from app.errors import Outcome
+from app.processes import PerProcess
 from app.stores import Claim, Decision, StoreLostError
-from app.stores.processes import PerProcess
 from app.stores.records import CLAIMED, SECOND, admit, decide, judge, lifetime
 
 MOST_KEYS = 100_000

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from app.errors import AuthUnavailableError, OverloadedError
-from app.stores.processes import PerProcess
+from app.processes import PerProcess
 from app.tokens.key_sets import KeySetError, read_key_set
 from app.tokens.keys import VerificationKey
 from app.upstream.exchange import Sender

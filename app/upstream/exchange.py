@@ -10,6 +10,7 @@ from typing import Protocol
 import requests
 
 from app.upstream.breaker import Breaker
+from app.upstream.slots import Slots
 from app.upstream.transport import NothingSentError, TransportError, prepare
 
 # The pause before the retry is between one and two times this long, so that callers do not return in step.
@@ -68,12 +69,16 @@ class Correlation:
 
 
 class Service:
-    """A service behind this one: a base URL, our credential there, and a total time for one exchange."""
+    """A service behind this one: a base URL, our credential there, and a total time for one exchange.
+
+    Whoever is about to wait for it takes one of `slots`.
+    """
 
     def __init__(
-        self, url: str, *, token: str | None, timeout: float, transport: Sender, breaker: Breaker
+        self, url: str, *, token: str | None, timeout: float, transport: Sender, breaker: Breaker, slots: Slots
     ) -> None:
         self.breaker = breaker
+        self.slots = slots
         self._url = url
         self._timeout = timeout
         self._transport = transport

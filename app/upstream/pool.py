@@ -60,13 +60,9 @@ class Pool:
     def close(self) -> None:
         """Close what is idle."""
         with self._lock:
-            self.abandon()
-
-    def abandon(self) -> None:
-        """Close what is idle without the lock, which in a child process nobody may be left to release."""
-        while self._idle:
-            for _, connection in self._idle.popitem()[1]:
-                connection.close()
+            while self._idle:
+                for _, connection in self._idle.popitem()[1]:
+                    connection.close()
 
     def _latest(self, origin: Origin) -> Connection | None:
         with self._lock:

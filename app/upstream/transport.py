@@ -4,7 +4,6 @@ Why not the stock one: docs/adr/0002-transport.md.
 """
 
 import http.client
-import os
 import re
 import socket
 import ssl
@@ -20,6 +19,7 @@ from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
 from app.names import Lookup
+from app.processes import PerProcess
 from app.upstream.answers import MAX_BODY_BYTES, Answer
 from app.upstream.connections import Origin
 from app.upstream.pool import Pool
@@ -112,10 +112,8 @@ class Transport(BaseAdapter):
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         super().__init__()
-        self._clock = clock
-        self._lookup = lookup
         self._room = max_body_bytes
-        self._pools: dict[int, Pool] = {}
+        self._pool = PerProcess(lambda: Pool(clock, lookup))
 
     def send(
         self,
@@ -135,7 +133,7 @@ class Transport(BaseAdapter):
         _refuse_unsupported(timeout, verify, cert)
         deadline = time.monotonic() + (DEFAULT_SECONDS if timeout is None else timeout)
         origin, target = _locate(request.url or "", verify)
-        pool = self._pool()
+        pool = self._pool.get()
         connection = pool.take(origin)
         room = self._room + _ECHO * max(0, len(request.body or b"") - _SHORT)
         try:
@@ -150,20 +148,7 @@ class Transport(BaseAdapter):
 
     def close(self) -> None:
         """Close idle connections; the transport may be used again."""
-        self._pool().close()
-
-    def _pool(self) -> Pool:
-        return self._pools.get(os.getpid()) or self._first_pool_here()
-
-    def _first_pool_here(self) -> Pool:
-        here = os.getpid()
-        ours = Pool(self._clock, self._lookup)
-        pool = self._pools.setdefault(here, ours)
-        if pool is ours:
-            # Threads that were in the parent do not exist here: what they had is this thread's to close.
-            for inherited in [pid for pid in self._pools if pid != here]:
-                self._pools.pop(inherited).abandon()
-        return pool
+        self._pool.get().close()
 
 
 def _refuse_unsupported(timeout: object, verify: object, cert: object) -> None:

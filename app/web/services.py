@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from flask import Response, current_app
 
 from app.accounts import Accounts
-from app.chat.client import Client, Line
+from app.chat.client import Client
 from app.idempotency import Idempotency
 from app.tokens.verifier import TokenVerifier
+from app.upstream.exchange import Service
 from app.upstream.slots import Slots
 from app.web.limits import Limits
 from app.web.state import state
@@ -32,7 +33,7 @@ class Services:
     tokens: TokenVerifier
     limits: Limits
     accounts: Accounts
-    chat: Line
+    chat: Service
     idempotency: Idempotency
     largest_body: int
     readers: Slots

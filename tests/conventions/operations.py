@@ -6,7 +6,7 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.factory import _Application
+from app.web.application import Application
 from app.web.declarations import Operation
 from app.web.reference.document import body_of, example_of
 from app.web.reference.published import ANOTHER_ID, IDS
@@ -17,7 +17,7 @@ from tests.people import ACME, GLOBEX, account, bearer
 from tests.wire import Wire, reply
 
 _APP = create_app(load(ENVIRON), transport=Wire())
-assert isinstance(_APP, _Application)
+assert isinstance(_APP, Application)
 OPERATIONS = [*_APP.watch.operations]
 
 

@@ -13,11 +13,11 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.factory import _Application
 from app.stores import StoreLostError
 from app.stores.failover import FailoverStore
 from app.stores.memory import MemoryStore
 from app.upstream.transport import NoAnswerError, NothingSentError
+from app.web.application import Application
 from config.settings import load
 from tests.conftest import Caller
 from tests.documented import CheckedClient
@@ -74,13 +74,13 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Heard:
 
 def counted(app: Flask, name: str, **labels: str) -> float:
     """The value of a series; 0 where there is none."""
-    assert isinstance(app, _Application)
+    assert isinstance(app, Application)
     return app.watch.metrics.registry.get_sample_value(f"send_message_{name}", labels) or 0
 
 
 def by_label(app: Flask, name: str, label: str) -> dict[str, float]:
     """The values of a metric by one of its labels."""
-    assert isinstance(app, _Application)
+    assert isinstance(app, Application)
     samples = [sample for metric in app.watch.metrics.registry.collect() for sample in metric.samples]
     return {it.labels[label]: it.value for it in samples if it.name == f"send_message_{name}"}
 
@@ -214,7 +214,7 @@ def test_a_lost_store_is_told(environ: dict[str, str], wire: Wire, lines: Heard)
     """In the line of each request that this process decided alone, in the counts and in a gauge."""
     store = FailoverStore(_Lost(), processes=1)
     app = create_app(load(environ), transport=wire, store=store)
-    assert isinstance(app, _Application)
+    assert isinstance(app, Application)
     caller = Caller(CheckedClient(app))
     assert caller.send().status_code == 200
     assert caller.send(headers={"Idempotency-Key": "1"}).status_code == 500
@@ -228,7 +228,7 @@ def test_a_lost_store_is_told(environ: dict[str, str], wire: Wire, lines: Heard)
 
 def test_what_is_published(app: Flask) -> None:
     """How things stand in a process that has nothing to do."""
-    assert isinstance(app, _Application)
+    assert isinstance(app, Application)
     app.watch.publish()
     app.watch.publish()
     told = ("workers", "workers_ready", "workers_started_total", "slots", "slots_taken", "in_flight")
@@ -238,7 +238,7 @@ def test_what_is_published(app: Flask) -> None:
 
 def test_every_series_begins_at_zero(app: Flask, caller: Caller, wire: Wire) -> None:
     """A first failure is seen only where there was a zero before it: nothing adds a series later."""
-    assert isinstance(app, _Application)
+    assert isinstance(app, Application)
     app.watch.publish()
 
     def series() -> set[tuple[str, ...]]:
@@ -257,7 +257,7 @@ def test_every_series_begins_at_zero(app: Flask, caller: Caller, wire: Wire) -> 
 def test_an_open_circuit_is_published(environ: dict[str, str], wire: Wire) -> None:
     """As soon as the service behind could not be connected to as often as the setting says."""
     app = create_app(load({**environ, "BREAKER_THRESHOLD": "1"}), transport=wire)
-    assert isinstance(app, _Application)
+    assert isinstance(app, Application)
     wire.answer_chat = lambda *_: NothingSentError("refused")
     Caller(CheckedClient(app)).send()
     app.watch.publish()
@@ -275,7 +275,7 @@ def test_nobody_makes_up_labels(app: Flask, caller: Caller, method: str) -> None
 
 def test_nothing_that_is_seen_changes_an_answer(caller: Caller, app: Flask, wire: Wire) -> None:
     """Whatever breaks in the metrics, a sent message stays sent."""
-    assert isinstance(app, _Application)
+    assert isinstance(app, Application)
     app.watch.metrics._requests = None  # type: ignore[assignment] # as broken as can be
     answer = caller.send()
     assert (answer.status_code, answer.headers["X-Send-Outcome"], len(wire.chats)) == (200, "sent", 1)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from app.accounts import Accounts
-from app.chat.client import Line
 from app.chat.conversations import Conversations
 from app.errors import ServiceError
 from app.principals import Account, User
@@ -28,9 +27,10 @@ def correlation() -> Correlation:
     return Correlation("request-1", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1")
 
 
-def account_service(wire: Wire, token: str | None = None) -> Service:
-    """The account service, behind the stand-in for the network."""
-    return Service(ACCOUNTS, token=token, timeout=60, transport=wire, breaker=Breaker("account", 1000))
+def account_service(wire: Wire, token: str | None = None, slots: Slots | None = None) -> Service:
+    """The account service, behind the stand-in for the network; with one place unless given."""
+    breaker = Breaker("account", 1000)
+    return Service(ACCOUNTS, token=token, timeout=60, transport=wire, breaker=breaker, slots=slots or Slots(1))
 
 
 def find(accounts: Accounts, user: str = "a-member", company: str = ACME) -> Account:
@@ -45,18 +45,17 @@ def answering(
     return lambda *_: reply(status, document, body=body, **headers)
 
 
-def line(wire: Wire, token: str | None = None, slots: int = 1) -> Line:
-    """The way to the chat service, with so many places."""
-    return Line(
-        Service(CHAT, token=token, timeout=60, transport=wire, breaker=Breaker("chat", 1000)), Slots(slots)
-    )
+def behind(wire: Wire, token: str | None = None, slots: int = 1) -> Service:
+    """The chat service, with so many places."""
+    breaker = Breaker("chat", 1000)
+    return Service(CHAT, token=token, timeout=60, transport=wire, breaker=breaker, slots=Slots(slots))
 
 
 def chat_service(
     wire: Wire, token: str | None = None, slots: int = 1, request: Correlation | None = None
 ) -> Conversations:
     """The chat service on behalf of a request, a new one unless given, with so many places."""
-    return Conversations(line(wire, token, slots), request or correlation(), "key-1")
+    return Conversations(behind(wire, token, slots), request or correlation(), "key-1")
 
 
 def send(chat: Conversations, text: str = "Hello", account: Account = SENDER) -> dict[str, Any]:

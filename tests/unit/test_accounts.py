@@ -6,7 +6,6 @@ import pytest
 from app.accounts import Accounts
 from app.errors import AccountServiceUnavailableError, ForbiddenError, NoAccountError, ServiceError
 from app.principals import Account
-from app.upstream.slots import Slots
 from app.upstream.transport import NoAnswerError, NothingSentError
 from tests.people import ACME, GLOBEX, account
 from tests.unit.services import FOUND, account_service, answering, correlation, find
@@ -15,12 +14,12 @@ from tests.wire import ACCOUNTS, Answer, Wire
 
 @pytest.fixture
 def accounts(wire: Wire) -> Accounts:
-    return Accounts(account_service(wire), Slots(1), lifetime=30)
+    return Accounts(account_service(wire), lifetime=30)
 
 
 def test_what_is_asked(wire: Wire) -> None:
     """One GET with our credential and what ties it to the request, without a body."""
-    assert find(Accounts(account_service(wire, "opaque"), Slots(1), lifetime=30)) == FOUND
+    assert find(Accounts(account_service(wire, "opaque"), lifetime=30)) == FOUND
     [question] = wire.requests
     assert (question.method, question.url, question.body) == ("GET", f"{ACCOUNTS}/users/a-member/accounts", None)
     assert {**question.headers} == {

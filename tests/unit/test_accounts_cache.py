@@ -39,7 +39,7 @@ def slots() -> Slots:
 
 @pytest.fixture
 def accounts(wire: Wire, slots: Slots, clock: Clock) -> Accounts:
-    return Accounts(account_service(wire), slots, lifetime=30, clock=clock)
+    return Accounts(account_service(wire, slots=slots), lifetime=30, clock=clock)
 
 
 def test_an_answer_is_believed_for_its_lifetime(accounts: Accounts, wire: Wire, clock: Clock) -> None:
@@ -84,7 +84,7 @@ def test_age_counts_from_the_question(accounts: Accounts, wire: Wire, clock: Clo
 
 def test_without_a_lifetime(wire: Wire, slots: Slots, clock: Clock) -> None:
     """With ACCOUNT_CACHE_SECONDS=0 every request asks."""
-    accounts = Accounts(account_service(wire), slots, lifetime=0, clock=clock)
+    accounts = Accounts(account_service(wire, slots=slots), lifetime=0, clock=clock)
     assert [find(accounts), find(accounts), len(wire.lookups)] == [FOUND, FOUND, 2]
 
 
@@ -100,7 +100,7 @@ def test_without_a_lifetime_nobody_shares_a_question(wire: Wire, slots: Slots, c
         return reply(200, {"accounts": [account(ACME)]})
 
     wire.answer_accounts = answer
-    accounts = Accounts(account_service(wire), slots, lifetime=0, clock=clock)
+    accounts = Accounts(account_service(wire, slots=slots), lifetime=0, clock=clock)
     with ThreadPoolExecutor(2) as pool:
         assert [each.result(20) for each in [pool.submit(find, accounts) for _ in range(2)]] == [FOUND, FOUND]
     assert len(wire.lookups) == 2
@@ -215,7 +215,7 @@ def test_an_answer_that_came_meanwhile(wire: Wire) -> None:
             super().__enter__()
 
     slots = Overtaken()
-    overtaken = Accounts(account_service(wire), slots, lifetime=30)
+    overtaken = Accounts(account_service(wire, slots=slots), lifetime=30)
     mine = correlation()
     found = overtaken.find(User(ISSUER, "a-member"), ACME, "conversations", mine)
     assert [found, len(wire.lookups), slots.overtaken] == [FOUND, 1, True]
@@ -224,7 +224,7 @@ def test_an_answer_that_came_meanwhile(wire: Wire) -> None:
 
 def test_users_with_long_ids_are_not_remembered(wire: Wire) -> None:
     """Whoever may choose an id of 8 KB would fill the memory of a worker."""
-    service = Accounts(account_service(wire), Slots(1), lifetime=60)
+    service = Accounts(account_service(wire), lifetime=60)
     for _ in range(2):
         with pytest.raises(NoAccountError):
             find(service, "x" * 256)

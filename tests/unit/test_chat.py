@@ -24,7 +24,7 @@ from app.errors import (
 from app.principals import Account
 from app.upstream.transport import NoAnswerError, NothingSentError
 from tests.people import ACME, CONVERSATION
-from tests.unit.services import GOOD, answering, chat_service, correlation, failure, line, send
+from tests.unit.services import GOOD, answering, behind, chat_service, correlation, failure, send
 from tests.wire import CHAT, Wire
 
 UNFORESEEN = (402, 405, 406, 408, 409, 410, 411, 414, 415, 418, 423, 425, 426, 431, 451, 499)
@@ -199,7 +199,7 @@ def test_no_slot(wire: Wire) -> None:
 def test_slots_are_given_back() -> None:
     """After every kind of end."""
     wire = Wire()
-    way = line(wire)
+    service = behind(wire)
     for answer in (
         answering(status=500),
         answering(status=400),
@@ -208,6 +208,6 @@ def test_slots_are_given_back() -> None:
     ):
         wire.answer_chat = answer
         with pytest.raises(ServiceError):
-            send(Conversations(way, correlation(), "key"))
+            send(Conversations(service, correlation(), "key"))
     wire.answer_chat = answering(GOOD)
-    assert send(Conversations(way, correlation(), "key")) == GOOD
+    assert send(Conversations(service, correlation(), "key")) == GOOD

@@ -17,7 +17,7 @@ from app.errors import (
 )
 from app.schemas import Answer, Document, page_of, text
 from app.upstream.transport import NoAnswerError, NothingSentError
-from tests.unit.services import answering, correlation, line
+from tests.unit.services import answering, behind, correlation
 from tests.wire import CHAT, Wire, reply
 
 GOOD = {"name": "Jane"}
@@ -57,7 +57,7 @@ class Names(Client):
 
 def names(wire: Wire, slots: int = 1) -> Names:
     """The client, with so many places."""
-    return Names(line(wire, slots=slots), correlation(), "key-1")
+    return Names(behind(wire, slots=slots), correlation(), "key-1")
 
 
 @pytest.mark.parametrize("method", UNCLEAR)

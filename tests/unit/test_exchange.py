@@ -7,6 +7,7 @@ import requests
 
 from app.upstream.breaker import Breaker
 from app.upstream.exchange import Correlation, Service
+from app.upstream.slots import Slots
 from app.upstream.transport import NoAnswerError, NothingSentError
 from tests.wire import CHAT, reply
 
@@ -39,7 +40,9 @@ def exchange(
     **given: Any,
 ) -> requests.Response:
     """One exchange with a service of this transport."""
-    service = Service(CHAT, token="opaque", timeout=timeout, transport=script, breaker=Breaker("chat", threshold))
+    service = Service(
+        CHAT, token="opaque", timeout=timeout, transport=script, breaker=Breaker("chat", threshold), slots=Slots(1)
+    )
     return service.exchange(
         **{
             "method": "POST",
@@ -152,7 +155,9 @@ def test_not_tried_again_by_an_open_circuit() -> None:
 def test_an_open_circuit_costs_nothing() -> None:
     """Neither an attempt nor a pause: the transport is not asked at all."""
     script = Script(REFUSED)
-    service = Service(CHAT, token=None, timeout=8, transport=script, breaker=Breaker("chat", 1, clock=lambda: 0))
+    service = Service(
+        CHAT, token=None, timeout=8, transport=script, breaker=Breaker("chat", 1, clock=lambda: 0), slots=Slots(1)
+    )
     for reason in ("refused", "circuit_open", "circuit_open"):
         with pytest.raises(NothingSentError, match=reason):
             service.exchange("GET", "/", Correlation("1", "00-a-b-01"))
@@ -197,7 +202,7 @@ def test_no_document() -> None:
 def test_requests_share_nothing() -> None:
     """The headers of one request are not those of the next."""
     script = Script(reply(200), reply(200))
-    service = Service(CHAT, token=None, timeout=8, transport=script, breaker=Breaker("chat", 20))
+    service = Service(CHAT, token=None, timeout=8, transport=script, breaker=Breaker("chat", 20), slots=Slots(1))
     service.exchange("POST", "/", Correlation("1", "00-a-b-01"), document={}, headers={"Idempotency-Key": "1"})
     service.exchange("GET", "/", Correlation("2", "00-c-d-01"))
     assert {**script.requests[1].headers} == {

@@ -17,7 +17,7 @@ from redis.connection import AbstractConnection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import AskError, MovedError, NoScriptError
 
-from app.stores.processes import Pool
+from app.stores.pool import Pool
 
 Address = tuple[str, int]
 

@@ -10,8 +10,9 @@ from operator import methodcaller
 from pathlib import Path
 
 from app.errors import Outcome
+from app.processes import PerProcess
 from app.stores import Claim, Decision
-from app.stores.processes import PerProcess, Pool
+from app.stores.pool import Pool
 from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
 from app.stores.sqlite.log import Log
 from app.stores.sqlite.statements import (

@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from app.stores.processes import PerProcess
+from app.processes import PerProcess
 from app.stores.sqlite.turns import BUSY_SECONDS
 
 # Whoever finds the log longer than this truncates it.

@@ -1,32 +1,13 @@
-"""What belongs to one process: after a fork the child makes its own."""
+"""Connections to a store, shared by the threads of one process."""
 
-import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Generic, TypeVar
 
+from app.processes import PerProcess
+
 Value = TypeVar("Value")
-
-
-class PerProcess(Generic[Value]):
-    """A value that every process makes for itself when it first asks.
-
-    What a child inherited is neither used nor closed there: a lock may be held by a thread that the child does
-    not have, and a connection is its parent's (SQLite, "How To Corrupt An SQLite Database File", section 2.6).
-
-    `make` must be cheap and touch nothing: two threads that ask first at the same moment both call it.
-    """
-
-    def __init__(self, make: Callable[[], Value]) -> None:
-        self._make = make
-        self._values: dict[int, Value] = {}
-
-    def get(self) -> Value:
-        """The value of this process."""
-        pid = os.getpid()
-        value = self._values.get(pid)
-        return self._values.setdefault(pid, self._make()) if value is None else value
 
 
 class Pool(Generic[Value]):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.stores.processes import Pool
+from app.stores.pool import Pool
 
 pytestmark = pytest.mark.enable_socket
 
