@@ -17,15 +17,18 @@ _FILE = "_FILE"
 class Reading:
     """A table of settings, read from variables; an empty variable counts as not set.
 
-    `values` has the parsed value of each field, of a wrong one just any; `sources` has NAME_FILE and its path,
-    ENVIRONMENT or DEFAULT; `problems` the sentences on each wrong variable, which hold no value.
+    `values` has the parsed value of each field, an arbitrary one where it is wrong; `sources` has NAME_FILE and
+    its path, ENVIRONMENT or DEFAULT; `problems` the sentences on each wrong variable, which hold no value.
     """
 
     def __init__(self, rows: "Sequence[Field[Any]]", environ: Mapping[str, str]) -> None:
         self._rows = rows
         self._problems: dict[str, list[str]] = {}
         self.sources: dict[str, str] = {}
-        reader = _Reader({name: text for row in rows for name, text in self._given(row, environ)})
+        given: dict[str, str] = {}
+        for row in rows:
+            given.update(self._given(row, environ))
+        reader = _Reader(given)
         self.values = {row.name: self._value(reader, row) for row in rows}
         try:
             reader.seal()
@@ -45,12 +48,15 @@ class Reading:
         if not any(known in self._problems for known in (*name.split(" "), f"{name}{_FILE}")):
             self._problems[name] = [sentence]
 
-    def _given(self, row: "Field[Any]", environ: Mapping[str, str]) -> list[tuple[str, str]]:
-        """The variable and its text, or the text of the file that NAME_FILE names; nothing where it is not set."""
+    def _given(self, row: "Field[Any]", environ: Mapping[str, str]) -> dict[str, str]:
+        """The variable and its text, or the text of the file that NAME_FILE names; nothing where it is not set.
+
+        Notes where it comes from, and what is wrong with it.
+        """
         name = row.name.upper()
         text, path = environ.get(name, ""), environ.get(f"{name}{_FILE}", "")
         self.sources[row.name] = ENVIRONMENT if text else DEFAULT
-        given = [(name, text)] if text and self._is_text(name, text) else []
+        given = {name: text} if text and self._is_text(name, text) else {}
         if not (row.metadata["from_file"] and path):
             return given
         if text:
@@ -61,7 +67,7 @@ class Reading:
         except (OSError, ValueError):
             self._wrong(f"{name}{_FILE}", "Not a readable text file.")
             return given
-        return [(name, content)] if content else given
+        return {name: content} if content else given
 
     def _is_text(self, name: str, text: str) -> bool:
         """Whether it was UTF-8; Python keeps other bytes as lone surrogates (PEP 383)."""
@@ -87,7 +93,7 @@ class Reading:
 
 
 def _text_of(file: Path) -> str:
-    """What is in a file, without the line break that editors end it with. Of a pipe nobody knows when it ends."""
+    """What is in a regular file, without the line break that editors end it with; a pipe might never end."""
     if not file.is_file():
         raise FileNotFoundError
     return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")

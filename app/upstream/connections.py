@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import requests
 
-from app.names import Lookup
+from app.resolver import Lookup
 from app.upstream.answers import Answer
 from app.upstream.received import ReceivedError
 from app.upstream.sockets import DeadlineSocket, Trust, connect, secure

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from app.names import Lookup
+from app.resolver import Lookup
 from app.upstream.connections import Connection, Origin
 from app.upstream.sockets import Trust, tls_context
 

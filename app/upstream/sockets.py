@@ -9,7 +9,7 @@ import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
-from app.names import Address, Lookup, resolve
+from app.resolver import Address, Lookup, resolve
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

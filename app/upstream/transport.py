@@ -18,8 +18,8 @@ from requests.adapters import BaseAdapter
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
-from app.names import Lookup
 from app.processes import PerProcess
+from app.resolver import Lookup
 from app.upstream.answers import MAX_BODY_BYTES, Answer
 from app.upstream.connections import Origin
 from app.upstream.pool import Pool

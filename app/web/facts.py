@@ -85,7 +85,4 @@ def _key(known: RequestState) -> str | None:
     """What a key was found to be; None also for requests without one."""
     if known.attempt:
         return REPLAYED if known.is_replayed else "new"
-    # Without an attempt a message of unknown outcome is that of an earlier request, as long as nothing was sent.
-    if "chat" in known.exchanges:
-        return None
-    return _ENDS_OF_KEYS.get(type(known.error)) if known.error else None
+    return _ENDS_OF_KEYS.get(type(known.claim_error)) if known.claim_error else None

@@ -30,7 +30,8 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
         try:
             attempt = _attempt(account, arguments)
         except ServiceError as error:
-            state().outcome = error.outcome
+            known = state()
+            known.outcome, known.claim_error = error.outcome, error
             raise
         if attempt is None:
             return _run(view, account, arguments, repeats=False)

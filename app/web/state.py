@@ -55,7 +55,8 @@ class RequestState:
 
     `outcome` is what is proved of the message so far; None on routes that send nothing and before authentication.
     `ids` has those of the path by what they are of, canonical; `stages` the seconds that each stage took. `key` is
-    the hash of an Idempotency-Key, `exchanges` has the first exchange with each service, by its name.
+    the hash of an Idempotency-Key, `claim_error` why it could not be claimed; `exchanges` has the first exchange
+    with each service, by the service's name.
     """
 
     environ: dict[str, Any] = field(repr=False)
@@ -69,6 +70,7 @@ class RequestState:
     error: ServiceError | None = None
     key: str | None = None
     attempt: Attempt | None = None
+    claim_error: ServiceError | None = None
     exchanges: dict[str, Exchanged] = field(default_factory=dict)
     _correlation: Correlation | None = None
 

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 from app.errors import Outcome
 from app.stores import Claim, Decision, StoreLostError, UnreadableRecordError
 from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
-from app.stores.redis.servers import LOST, Servers
+from app.stores.redis.servers import LOST, Call, Servers
 
 CALL_SECONDS = 0.2
 # A probe may have to find a new master among servers that do not answer, and nobody waits for it.
@@ -81,39 +81,39 @@ class RedisStore:
 
     def hit(self, key: str, limit: int, window: int) -> Decision:
         """As `Store.hit`; the clock is the server's."""
-        with self._within(CALL_SECONDS) as until:
-            return self._hit(until, WINDOW_PREFIX + key, limit, window * SECOND)
+        with self._within(CALL_SECONDS) as call:
+            return self._hit(call, WINDOW_PREFIX + key, limit, window * SECOND)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
         """As `Store.claim`; a failover to a replica that had not heard of a claim forgets it."""
         record = (fingerprint, owner, *lifetime(lease), int(again))
-        with self._within(CALL_SECONDS) as until:
-            mine, same, state, lapsed, answer = self._servers.run(until, CLAIM, KEY_PREFIX + key, *record)
+        with self._within(CALL_SECONDS) as call:
+            mine, same, state, lapsed, answer = self._servers.run(call, CLAIM, KEY_PREFIX + key, *record)
             return judge(mine, same, state.decode(), lapsed, answer)
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As `Store.settle`."""
-        with self._within(CALL_SECONDS) as until:
-            self._servers.run(until, SETTLE, KEY_PREFIX + key, owner, outcome, answer)
+        with self._within(CALL_SECONDS) as call:
+            self._servers.run(call, SETTLE, KEY_PREFIX + key, owner, outcome, answer)
 
     def probe(self) -> None:
         """As `Store.probe`: a real hit on every master, because only a write meets a full or read-only one."""
-        with self._within(PROBE_SECONDS) as until:
-            for key in self._servers.samples(until, WINDOW_PREFIX + "(probe)"):
-                self._hit(until, key, 1, SECOND)
+        with self._within(PROBE_SECONDS) as call:
+            for key in self._servers.samples(call, WINDOW_PREFIX + "(probe)"):
+                self._hit(call, key, 1, SECOND)
 
     def close(self) -> None:
         """As `Store.close`."""
         self._servers.forget()
 
-    def _hit(self, until: float, key: str, limit: int, length: int) -> Decision:
-        admitted, now, stamps = self._servers.run(until, HIT, key, limit * WIDTH, length)
+    def _hit(self, call: Call, key: str, limit: int, length: int) -> Decision:
+        admitted, now, stamps = self._servers.run(call, HIT, key, limit * WIDTH, length)
         return decide(admitted=bool(admitted), now=int(now), stamps=stamps.decode(), limit=limit, window=length)
 
     @contextmanager
-    def _within(self, seconds: float) -> Iterator[float]:
+    def _within(self, seconds: float) -> Iterator[Call]:
         try:
-            yield time.monotonic() + seconds
+            yield Call(time.monotonic() + seconds)
         except UnreadableRecordError:
             raise
         except (*LOST, *_UNREADABLE) as error:

@@ -5,7 +5,7 @@ import time
 
 from redis.connection import Connection, SSLConnection
 
-from app.names import resolve
+from app.resolver import resolve
 
 
 class NamedConnection(Connection):

@@ -1,14 +1,15 @@
 """The servers behind a store: a single one, the master that sentinels name, or the masters of a cluster.
 
 redis-py gives its connections. Its clients and pools are not used, because their timeouts hold for a single read:
-sentinels are asked in turn, and a lost node makes a cluster ask all others. Here whatever a call needs shares
-the time until its end, `until`, on the clock of `time.monotonic`.
+sentinels are asked in turn, and a lost node makes a cluster ask all others. Here all that a call needs shares one
+deadline.
 """
 
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -22,6 +23,19 @@ from app.stores.pool import Pool
 Address = tuple[str, int]
 
 LOST = (redis.RedisError, OSError)
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of the store: its deadline (`time.monotonic`), and whether it has asked the sentinels."""
+
+    deadline: float
+    has_asked: bool = False
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left; zero would make a socket non-blocking."""
+        return max(0.001, self.deadline - time.monotonic())
 
 
 class Servers:
@@ -38,37 +52,37 @@ class Servers:
         # The address of the server for each slot, or the one for all keys.
         self._owners: Sequence[Address] = ()
 
-    def run(self, until: float, script: str, key: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401
+    def run(self, call: Call, script: str, key: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401
         """The answer of `script`, in Lua, on `key`, from the server that keeps it.
 
         One round trip, or two on a server that does not know the script yet or does not keep the key any more.
         """
-        owner = self._owner(until, key)
+        owner = self._owner(call, key)
         command = ("EVAL", script, 1, key, *arguments)
         try:
-            return self._ask(owner, until, ("EVALSHA", _sha(script), 1, key, *arguments))
+            return self._ask(owner, call, ("EVALSHA", _sha(script), 1, key, *arguments))
         except NoScriptError:
-            return self._ask(owner, until, command)
+            return self._ask(owner, call, command)
         except AskError as elsewhere:
             if isinstance(elsewhere, MovedError):
                 self._owners = ()
             # A node that leaves out the host means its own.
-            return self._ask((elsewhere.host or owner[0], elsewhere.port), until, ("ASKING",), command)
+            return self._ask((elsewhere.host or owner[0], elsewhere.port), call, ("ASKING",), command)
 
-    def samples(self, until: float, key: str) -> Iterable[str]:
+    def samples(self, call: Call, key: str) -> Iterable[str]:
         """Keys that begin with `key`, one for each server that keeps at least about a hundredth of all keys."""
         candidates = (f"{key}{{{number}}}" for number in range(1000))
-        return {self._owner(until, candidate): candidate for candidate in candidates}.values()
+        return {self._owner(call, candidate): candidate for candidate in candidates}.values()
 
-    def first_answer(self, until: float, *command: str) -> tuple[Address, Any]:
+    def first_answer(self, call: Call, *command: str) -> tuple[Address, Any]:
         """The first of the known servers that has an answer, and the answer.
 
         None of them can use up the time of the others, or of the call that needs the answer.
         """
         for number, address in enumerate(self._known):
-            share = (until - time.monotonic()) / (len(self._known) - number + 1)
+            share = call.left / (len(self._known) - number + 1)
             with suppress(*LOST):
-                if answer := self._ask(address, time.monotonic() + share, command):
+                if answer := self._ask(address, Call(time.monotonic() + share), command):
                     return address, answer
         raise redis.ConnectionError
 
@@ -79,30 +93,29 @@ class Servers:
         for pool in pools.values():
             pool.close()
 
-    def _learn(self, until: float) -> Sequence[Address]:  # noqa: ARG002 - for subclasses
+    def _learn(self, call: Call) -> Sequence[Address]:  # noqa: ARG002 - for subclasses
         return self._known
 
-    def _check(self, address: Address, until: float) -> None:
+    def _check(self, address: Address, call: Call) -> None:
         """Raise _ReplacedError if nobody should connect to this server now."""
 
-    def _owner(self, until: float, key: str) -> Address:
-        owners = self._owners = self._owners or self._learn(until)
+    def _owner(self, call: Call, key: str) -> Address:
+        owners = self._owners = self._owners or self._learn(call)
         return owners[key_slot(key.encode()) * len(owners) // REDIS_CLUSTER_HASH_SLOTS]
 
-    def _ask(self, address: Address, until: float, *commands: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    def _ask(self, address: Address, call: Call, *commands: tuple[Any, ...]) -> Any:  # noqa: ANN401
         """The answer to the last of `commands`, which are said one after the other on one connection."""
         new = Pool(partial(self._connect, address), AbstractConnection.disconnect)
         with self._pools.setdefault(address, new).lend() as connection:
             if connection.is_connected and _is_stale(connection):
                 connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
             if not connection.is_connected:
-                self._check(address, until)
+                self._check(address, call)
             for command in commands:
-                # Zero would make the socket non-blocking. A name may have two addresses, both of them dead.
-                left = max(0.001, until - time.monotonic())
-                connection.socket_timeout, connection.socket_connect_timeout = left, left / 2
+                # A name may have two addresses, both of them dead.
+                connection.socket_timeout, connection.socket_connect_timeout = call.left, call.left / 2
                 connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py
-                answer = connection.read_response(timeout=max(0.001, until - time.monotonic()))
+                answer = connection.read_response(timeout=call.left)
             return answer
 
 
@@ -134,28 +147,26 @@ class Sentinels(Servers):
         super().__init__(connect, ())
         self._sentinels = sentinels
         self._service = service
-        # The end of the latest call that has asked them.
-        self._asked_by = 0.0
 
-    def run(self, until: float, script: str, key: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401
+    def run(self, call: Call, script: str, key: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401
         """As `Servers.run`."""
         try:
-            return super().run(until, script, key, *arguments)
+            return super().run(call, script, key, *arguments)
         except _ReplacedError:
             # Nothing was said to it, and by now it is known who took its place.
-            return super().run(until, script, key, *arguments)
+            return super().run(call, script, key, *arguments)
 
-    def _learn(self, until: float) -> Sequence[Address]:
+    def _learn(self, call: Call) -> Sequence[Address]:
         command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
-        _, (host, port) = self._sentinels.first_answer(until, *command)
+        _, (host, port) = self._sentinels.first_answer(call, *command)
         self._sentinels.forget()
-        self._asked_by = until
+        call.has_asked = True
         return [(host.decode(), int(port))]
 
-    def _check(self, address: Address, until: float) -> None:
-        if self._asked_by == until:
+    def _check(self, address: Address, call: Call) -> None:
+        if call.has_asked:
             return
-        owners = self._learn(until)
+        owners = self._learn(call)
         if owners != [address]:
             self.forget()
             self._owners = owners
@@ -165,8 +176,8 @@ class Sentinels(Servers):
 class Cluster(Servers):
     """The masters of the slots, asked of the known nodes once and again after each loss or move."""
 
-    def _learn(self, until: float) -> Sequence[Address]:
-        asked, ranges = self.first_answer(until, "CLUSTER", "SLOTS")
+    def _learn(self, call: Call) -> Sequence[Address]:
+        asked, ranges = self.first_answer(call, "CLUSTER", "SLOTS")
         owners = [asked] * REDIS_CLUSTER_HASH_SLOTS
         for first, last, (host, port, *_), *_ in ranges:
             owner = (host.decode() if host else asked[0], port)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from app.names import Address
+from app.resolver import Address
 from app.upstream.transport import NoAnswerError, NothingSentError, Transport, TransportError, prepare
 from tests.unit.upstream.peers import OK, Caller, Peer, Script, answering
 
