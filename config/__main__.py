@@ -6,7 +6,7 @@ import sys
 
 from app import create_app
 from config import documents, report
-from config.settings import SettingsError, load, read
+from config.settings import SettingsError, read, settled
 
 _DOCUMENTS = {"docs": documents.page, "env": documents.example}
 
@@ -23,10 +23,12 @@ def main() -> int:
 
 
 def _check() -> int:
-    _say(*report.rows(read(os.environ)), *report.strangers(os.environ))
+    reading = read(os.environ)
+    report.tell_unread(reading, os.environ)
+    _say(*report.rows(reading), *report.strangers(os.environ))
     try:
         # What only the application can tell of them; it connects to nothing.
-        create_app(load(os.environ))
+        create_app(settled(reading))
     except SettingsError as error:
         _say(str(error))
         return 1

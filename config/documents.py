@@ -9,17 +9,19 @@ from config.settings import Settings
 _PAGE = """\
 # Settings
 
-Read from the environment at start. An empty variable counts as not set. A wrong one stops the start with one
-message that names all that is wrong, without a value. Every secret can be given as NAME_FILE, the path of a file.
+Read from the environment at start. An empty variable counts as not set, except `WEB_CONCURRENCY`: gunicorn
+reads that one itself, and none that is empty. A wrong one stops the start with one message that names
+all that is wrong, without a value. Every secret can be given as NAME_FILE, the path of a file.
 `python -m config check` prints each setting, where it comes from and what is wrong with it.
 
 | name | default | |
 |---|---|---|"""
 _EXAMPLE = """\
-# Settings of the service, for `set -a; . ./.env` and for systemd's EnvironmentFile. Fill in what has no `#`.
-# Every secret can be given as NAME_FILE, the path of a file. docs/settings.md has the same as a table."""
-# This default is read from the machine, so it is not the same everywhere.
-_SHOWN = {"WEB_CONCURRENCY": "number of cores"}
+# Settings of the service, for `set -a; . ./.env` and for systemd's EnvironmentFile. Fill in what has no `#`,
+# and one of the three keys, without its `#`. Every secret can be given as NAME_FILE, the path of a file.
+# docs/settings.md has the same as a table."""
+# This default is read from the machine, so it is not the same everywhere: what the table says, and an example.
+_SHOWN = {"WEB_CONCURRENCY": ("number of cores", "2")}
 _KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 
 
@@ -30,7 +32,7 @@ def page() -> Iterator[str]:
         name, column = row.name.upper(), row.metadata
         default = "required" if column["default"] is ... else "none"
         if column["default"] not in {..., None}:
-            default = _SHOWN.get(name) or f"`{_text(column['default'])}`"
+            default = _SHOWN[name][0] if name in _SHOWN else f"`{_text(column['default'])}`"
         if name in _KEYS:
             default = "one of three is required"
         yield f"| `{_variable(row)}` | {default} | {column['help']}{' (secret)' if column['secret'] else ''} |"
@@ -42,7 +44,8 @@ def example() -> Iterator[str]:
     for row in fields(Settings):
         name, default = row.name.upper(), row.metadata["default"]
         one_of = " (one of three is required)" if name in _KEYS else ""
-        value = "" if default in {..., None} or name in _SHOWN else _quoted(_text(default))
+        value = "" if default in {..., None} else _quoted(_text(default))
+        value = _SHOWN[name][1] if name in _SHOWN else value
         yield f"\n# {row.metadata['help']}{one_of}"
         yield f"{'' if default is ... else '# '}{_variable(row)}={value}"
 

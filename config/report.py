@@ -27,6 +27,12 @@ def rows(reading: Reading) -> Iterator[str]:
         yield f"{row.name.upper():25} {value:45} {source}"
 
 
+def tell_unread(reading: Reading, environ: Mapping[str, str]) -> None:
+    """Add what stops gunicorn alone: it reads this variable itself, at import, and no empty one."""
+    if environ.get("WEB_CONCURRENCY") == "":
+        reading.tell("WEB_CONCURRENCY", "Present but empty: gunicorn cannot read it; unset it or give a number.")
+
+
 def strangers(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence on each variable that looks like a setting and is none; it may be another program's."""
     known = names()

@@ -145,7 +145,11 @@ def load(environ: Mapping[str, str]) -> Settings:
 
     Raises SettingsError that names every wrong variable at once.
     """
-    reading = read(environ)
+    return settled(read(environ))
+
+
+def settled(reading: Reading) -> Settings:
+    """The settings that were read. Raises SettingsError that names every wrong variable at once."""
     if reading.problems:
         raise SettingsError(reading.problems)
     return Settings(**reading.values)

@@ -1,5 +1,6 @@
 """What `python -m config` prints of the settings that it finds."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from config import documents, report
 from config.settings import read
 from tests.unit.test_settings import CANARY, REQUIRED, ROOT, SECRETS, start
+
+EMPTY = "Present but empty: gunicorn cannot read it; unset it or give a number."
 
 
 def told(environ: dict[str, str]) -> dict[str, tuple[str, str]]:
@@ -121,8 +124,9 @@ def test_misspelt_settings_are_told() -> None:
         ({}, 0, "The service can start with these settings."),
         ({"THREADS": "many", "JWT_ISSUER": ""}, 1, "  THREADS: Not a valid integer."),
         ({"STORE_URL": "redis+sentinel://:canary@redis"}, 1, "  STORE_URL: One of "),
+        ({"THREADS": "", "WEB_CONCURRENCY": ""}, 1, f"  WEB_CONCURRENCY: {EMPTY}"),
     ],
-    ids=["good", "two wrong", "a store"],
+    ids=["good", "two wrong", "a store", "empty for gunicorn"],
 )
 def test_check_says_whether_the_service_can_start(changes: dict[str, str], code: int, last: str) -> None:
     """All settings, then every problem and no secret; the exit status is for scripts."""
@@ -134,12 +138,20 @@ def test_check_says_whether_the_service_can_start(changes: dict[str, str], code:
     assert "canary" not in ended.stdout
 
 
+def test_no_variable_of_the_example_stops_gunicorn() -> None:
+    """Whoever takes away a `#` gets a number of workers: gunicorn itself reads this one, and no empty one."""
+    (line,) = [line for line in example_lines() if "WEB_CONCURRENCY" in line]
+    assert line.partition("=")[2].isdigit()
+
+
 @pytest.mark.system
 def test_a_shell_reads_the_example(tmp_path: Path) -> None:
     """Filled in and with every default uncommented, it sets what is set where only the required is."""
     defaults = [line.removeprefix("# ") for line in example_lines()]
+    # Its number of workers is an example: the default is the machine's.
+    filled_in = {**REQUIRED, "WEB_CONCURRENCY": os.cpu_count()}
     file = tmp_path / "env"
-    file.write_text("\n".join(defaults + [f'{name}="{value}"' for name, value in REQUIRED.items()]))
+    file.write_text("\n".join(defaults + [f'{name}="{value}"' for name, value in filled_in.items()]))
     script = f'set -a; . "{file}"; exec {sys.executable} -m config check'
     ended = subprocess.run(
         ["/bin/sh", "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, timeout=60, check=False
