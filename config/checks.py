@@ -1,7 +1,6 @@
 """What a setting must be. Each check returns, or raises ValueError with a sentence that shows no value."""
 
 import ipaddress
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ _URL = re.compile(
 )
 _ADDRESS = re.compile(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(?P<port>[0-9]{1,5})")
 _LARGEST_PORT = 65535
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # A window keeps 16 bytes for each admission.
 _LARGEST_LIMIT = 1_000_000
 _LONGEST_WINDOW = 366 * 86_400
@@ -111,9 +111,9 @@ def header_value(value: str) -> None:
 
 
 def log_level(value: str) -> None:
-    """A level of Python's logging."""
-    if value not in logging.getLevelNamesMapping():
-        raise ValueError("One of DEBUG, INFO, WARNING, ERROR, CRITICAL.")
+    """A level of Python's logging, by the one name that each has; NOTSET would leave out the requests."""
+    if value not in _LEVELS:
+        raise ValueError(f"One of {', '.join(_LEVELS)}.")
 
 
 def keys(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

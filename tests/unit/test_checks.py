@@ -93,6 +93,9 @@ WRONG = [
     ("THREADS", "1", THREADS),
     ("TRUSTED_PROXIES", "-3", "Must be 0 or more."),
     ("LOG_LEVEL", "loud", LEVEL),
+    ("LOG_LEVEL", "NOTSET", LEVEL),
+    ("LOG_LEVEL", "warn", LEVEL),
+    ("LOG_LEVEL", "FATAL", LEVEL),
     (
         "JWT_JWKS_URL",
         "https://auth.example/keys",
