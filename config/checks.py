@@ -17,6 +17,8 @@ _ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "
 _URL = re.compile(
     r"https?://([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[(?P<v6>[0-9A-Fa-f:.]+)\])(:(?P<port>[1-9][0-9]{0,4}))?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
 )
+# RFC 3986 section 3.4.
+_QUERY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 _ADDRESS = re.compile(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(?P<port>[0-9]{1,5})")
 _LARGEST_PORT = 65535
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -40,10 +42,18 @@ def algorithms(names: tuple[str, ...]) -> None:
 
 def url(value: str) -> None:
     """An absolute http or https URL without user, query or fragment."""
-    found = _URL.fullmatch(value)
-    if not found or int(found["port"] or 0) > _LARGEST_PORT or not _is_v6(found["v6"] or "::1"):
+    if not _is_url(value):
         raise ValueError(
             "An http:// or https:// URL of host, port and path: no user, password, query or fragment."
+        )
+
+
+def key_set_url(value: str) -> None:
+    """The same, with or without a query: some issuers tell their key sets apart by one."""
+    place, _, query = value.partition("?")
+    if not _is_url(place) or not _QUERY.fullmatch(query):
+        raise ValueError(
+            "An http:// or https:// URL of host, port, path and query: no user, password or fragment."
         )
 
 
@@ -203,6 +213,13 @@ def _fitting(key: PublicKeyTypes | None, names: tuple[str, ...]) -> list[str]:
 
 def _field(variable: str) -> str:
     return variable.removesuffix("_FILE").lower()
+
+
+def _is_url(value: str) -> bool:
+    found = _URL.fullmatch(value)
+    if not found:
+        return False
+    return int(found["port"] or 0) <= _LARGEST_PORT and _is_v6(found["v6"] or "::1")
 
 
 def _is_v6(text: str) -> bool:

@@ -53,7 +53,9 @@ class Settings:
     jwt_previous_public_key: str | None = _setting(
         "str", "Accepted beside JWT_PUBLIC_KEY_FILE while keys are rotated", default=None, from_file=True
     )
-    jwt_jwks_url: str | None = _setting("str", "Where the key set is fetched", default=None, validate=checks.url)
+    jwt_jwks_url: str | None = _setting(
+        "str", "Where the key set is fetched", default=None, validate=checks.key_set_url
+    )
     jwt_issuer: str = _setting("str", "The `iss` that tokens must have")
     jwt_audience: str = _setting("str", "The `aud` that tokens must have")
     jwt_max_lifetime_seconds: float | None = _setting(

@@ -11,6 +11,7 @@ from tests.wire import Wire
 
 ALGORITHMS = "Of one family: HS256 HS384 HS512, or of RS* PS* ES* (256 384 512) and EdDSA."
 URL = "An http:// or https:// URL of host, port and path: no user, password, query or fragment."
+KEY_SET_URL = "An http:// or https:// URL of host, port, path and query: no user, password or fragment."
 STORES = (
     "One of sqlite:///path, memory://, redis://user:password@host:port/db, rediss://…, redis+unix:///path, "
     "redis+sentinel://host,host/service, redis+cluster://host,host."
@@ -264,7 +265,15 @@ def test_algorithm_without_a_key(asymmetric: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("names", ["RS256", "ES256", "EdDSA", "RS256 PS256 ES256 ES384 ES512 EdDSA"])
-@pytest.mark.parametrize("url", ["https://auth.example/.well-known/jwks.json", "http://127.0.0.1:8080/keys"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://auth.example/.well-known/jwks.json",
+        "http://127.0.0.1:8080/keys",
+        "https://auth.example/keys?p=b2c_1_sign-in",
+        "https://auth.example?a=b@c/d?e&f=%20",
+    ],
+)
 def test_key_set(asymmetric: dict[str, str], names: str, url: str) -> None:
     """A key set serves every asymmetric algorithm; which of them it has keys for may change any time."""
     settings = load({**asymmetric, "JWT_ALGORITHMS": names, "JWT_JWKS_URL": url})
@@ -272,11 +281,25 @@ def test_key_set(asymmetric: dict[str, str], names: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://auth.example/keys", "file:///keys", "auth.example", "https://me:w@auth.example/k"]
+    "url",
+    [
+        "ftp://auth.example/keys",
+        "file:///keys",
+        "auth.example",
+        "https://me:w@auth.example/k",
+        "https://me:w@auth.example/k?p=a",
+        "https://auth.example/keys#a",
+        "https://auth.example/keys?p=a#b",
+        "https://auth.example/keys?p=a b",
+        "https://auth.example/keys?p=a\n",
+        "https://auth.example:99999/keys?p=a",
+        "?p=a",
+    ],
 )
 def test_key_set_that_cannot_be_fetched(asymmetric: dict[str, str], url: str) -> None:
-    """As the URL of any other service."""
-    assert refusal({**asymmetric, "JWT_ALGORITHMS": "RS256", "JWT_JWKS_URL": url}) == f"JWT_JWKS_URL: {URL}"
+    """As the URL of any other service, except that it may have a query."""
+    told = refusal({**asymmetric, "JWT_ALGORITHMS": "RS256", "JWT_JWKS_URL": url})
+    assert told == f"JWT_JWKS_URL: {KEY_SET_URL}"
 
 
 def test_key_set_and_a_key_of_its_own(asymmetric: dict[str, str]) -> None:
