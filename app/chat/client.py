@@ -80,7 +80,7 @@ class Client:
             response = self._exchange(method, f"{path}?{urlencode(query)}" if query else path, document, unclear)
         if 200 <= response.status_code < 300:  # noqa: PLR2004 - successful (RFC 9110 section 15.3)
             return _load(answer, response.content, unclear)
-        raise _refusal(response, {**_REFUSALS, **(refusals or {})}, unclear)
+        raise _refusal(response, {**_REFUSALS, **(refusals or {})}, unclear, self._correlation.request_id)
 
     def _exchange(
         self, method: str, path: str, document: object, unclear: type[ServiceError]
@@ -112,16 +112,20 @@ def _build(schema: type[Schema]) -> Schema:
     return schema()
 
 
-def _refusal(response: requests.Response, refusals: Refusals, unclear: type[ServiceError]) -> ServiceError:
+def _refusal(
+    response: requests.Response, refusals: Refusals, unclear: type[ServiceError], request_id: str
+) -> ServiceError:
     """What an answer other than 2xx means."""
     status = response.status_code
     if not 400 <= status < 500:  # noqa: PLR2004 - client errors (RFC 9110 section 15.5)
         return _doubt(unclear, status_class(response))
     if status == _BUSY:
         return ChatServiceBusyError(retry_after=_wait(response.headers.get("Retry-After", "")))
-    if status not in refusals:
-        logger.error("chat service refused in an unforeseen way", extra={"upstream_status": status})
-    return refusals.get(status, ChatServiceUnavailableError)()
+    if status in refusals:
+        return refusals[status]()
+    known = {"request_id": request_id, "upstream_status": status}
+    logger.error("chat service refused in an unforeseen way", extra=known)
+    return ChatServiceUnavailableError(reason=status_class(response))
 
 
 def _wait(retry_after: str) -> int:

@@ -151,6 +151,7 @@ ENDS: dict[tuple[str, str], Callable[[str, dict[str, Any]], Answer]] = {
     ("sent", "accepted"): lambda _, document: reply(200, sent_message(CONVERSATION, document["message_body"])),
     ("not_sent", "refused"): lambda *_: NothingSentError("refused"),
     ("not_sent", "MESSAGE_REJECTED"): lambda *_: reply(422),
+    ("not_sent", "status_4xx"): lambda *_: reply(409),
     ("unknown", "deadline"): lambda *_: NoAnswerError("deadline"),
     ("unknown", "status_5xx"): lambda *_: reply(503),
     ("unknown", "status_3xx"): lambda *_: reply(307),

@@ -169,8 +169,10 @@ def log() -> Iterator[list[logging.LogRecord]]:
 
 def test_an_unforeseen_refusal_is_logged(log: list[logging.LogRecord]) -> None:
     """It is a fault of ours that somebody has to look at; nothing that the service said is in the log."""
-    failure(answering("canary", 409, X_Canary="canary"))
-    assert [(record.levelname, vars(record)["upstream_status"]) for record in log] == [("ERROR", 409)]
+    error = failure(answering("canary", 409, X_Canary="canary"))
+    [record] = log
+    assert (record.levelname, vars(record)["upstream_status"]) == ("ERROR", 409)
+    assert (vars(record)["request_id"], error.reason) == (correlation().request_id, "status_4xx")
     assert "canary" not in str([vars(record) for record in log])
 
 
