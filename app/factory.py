@@ -136,7 +136,7 @@ def _store(settings: Settings) -> Store:
     except ValueError as error:
         raise SettingsError({"STORE_URL": [str(error)]}) from None
     if isinstance(opened, MemoryStore):
-        logger.warning("limits are kept in the memory of this process only")
+        logger.warning("limits and keys are kept in the memory of this process only: they end with it")
         # It cannot be lost; full of keys, it refuses keys and keeps its windows.
         return opened
     return FailoverStore(opened, processes=settings.web_concurrency)

@@ -96,8 +96,9 @@ def test_several_workers_do_not_count_in_their_own_memories(prepare: Serve, kind
 
 
 def test_one_worker_may_count_in_its_memory(prepare: Serve) -> None:
-    """memory:// with one worker starts, and goes on with one where SIGTTIN asks for two."""
+    """memory:// with one worker starts, says what ends with it, and stays one where SIGTTIN asks for two."""
     server = prepare(STORE_URL="memory://", WEB_CONCURRENCY="1").start()
+    assert len(server.events("limits and keys are kept in the memory of this process only")) == 1
     server.signal(signal.SIGTTIN)
     server.await_events("worker refused", 1)
     assert (server.stop(), len(server.events("Booting worker"))) == (0, 1)
