@@ -113,7 +113,7 @@ class Paging(Query):
 
     page_number = Digits(
         load_default=1,
-        validate=validate.Range(min=1),
+        validate=validate.Range(min=1, max=10**_MOST_DIGITS - 1),
         metadata={"description": "Which page, from 1 on", "example": 1},
     )
     items_per_page = Digits(

@@ -46,12 +46,14 @@ class Services:
 
     `accounts` has the entries of each user; one who is not in it is nobody (404), except that everybody whose
     name begins with `a-member` is one of ACME. What the chat service does is looked up in `behaviours` by the
-    conversation's id, then by the message's text; it delivers what is in neither.
+    conversation's id, then by the message's text; it delivers what is in neither. Whatever else it is asked, it
+    answers `otherwise`, or 404.
     """
 
     def __init__(self) -> None:
         self.accounts: dict[str, list[dict[str, Any]]] = dict(MEMBERS)
         self.behaviours: dict[str, Behaviour] = {}
+        self.otherwise: object = None
         self.ledger = Ledger()
         self.lookups: list[str] = []
         self._listener = Listener(self._respond)
@@ -71,6 +73,8 @@ class Services:
             self._tell_accounts(caller, unquote(lookup[1]))
         elif send and request.method == "POST":
             self._take(caller, request, company_id=send[1], conversation_id=send[2])
+        elif request.path.startswith("/chat/") and self.otherwise is not None:
+            caller.send(http_answer(200, self.otherwise))
         else:
             caller.send(http_answer(404))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
 from app.chat.conversations import SentMessage
-from app.schemas import Answer, text
+from app.schemas import Answer, Paging, text
 from tests.wire import sent_message
 
 WHOLE = sent_message("b2c3d4e5-f6a7-8901-bcde-f12345678901", "Hello")
@@ -30,6 +30,14 @@ def test_an_answer_is_what_marshmallow_finds(odd: dict[str, Any], missing: str) 
     schema = SentMessage()
     for document in (WHOLE | odd, {name: value for name, value in WHOLE.items() if name != missing}, odd):
         assert told(schema.load, document) == told(lambda it: Schema.load(schema, it), document)
+
+
+@pytest.mark.parametrize("name", Paging().fields)
+def test_whatever_is_documented_of_paging_is_taken(name: str) -> None:
+    """The document has bounds of each number, and the largest one is taken."""
+    [bounds] = Paging().fields[name].validators
+    assert isinstance(bounds, validate.Range)
+    assert Paging().load({name: f"{bounds.max}"})[name] == bounds.max
 
 
 @pytest.mark.parametrize("document", [None, [], [WHOLE], "text", 7])
