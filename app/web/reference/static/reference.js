@@ -10,9 +10,9 @@ function handedOver() {
   return LOOPBACK.includes(location.hostname) ? token : null;
 }
 
-function signIn(ui, token) {
+function signIn(ui, token, next) {
   ui.preauthorizeApiKey("BearerAuth", token);
-  notice.textContent = "The token in this page's address is filled in: press Execute to send.";
+  notice.textContent = `The token in this page's address is filled in: ${next}`;
 }
 
 // Swagger UI writes no label for the body's field.
@@ -31,17 +31,19 @@ async function show() {
   const spec = await answer.json();
   // The document names the published server; what is tried here goes to the service that shows it.
   spec.servers = [{ url: new URL(".", document.baseURI).href.replace(/\/$/, ""), description: "This service" }];
+  const isAlone = Object.values(spec.paths).flatMap(Object.keys).length === 1;
+  const next = isAlone ? "press Execute to send." : "open an operation and press its Execute.";
   const used = Object.values(spec.paths).flatMap((path) => Object.values(path).flatMap((given) => given.tags ?? []));
   spec.tags = spec.tags.filter((tag) => used.includes(tag.name));
   const token = handedOver();
   const ui = SwaggerUIBundle({
     spec,
     domNode: document.getElementById("reference"),
-    docExpansion: "full",
+    docExpansion: isAlone ? "full" : "list",
     tryItOutEnabled: true,
     validatorUrl: null,
     plugins: [labelled],
-    onComplete: () => token && signIn(ui, token),
+    onComplete: () => token && signIn(ui, token, next),
   });
 }
 

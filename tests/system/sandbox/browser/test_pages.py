@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page, Route
 
 from app.sandbox.directory import CONVERSATIONS
 from tests.system.sandbox.browser.conftest import ELSEWHERE, Open
@@ -17,18 +17,27 @@ pytestmark = [
 ]
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
+FOCUSED = """wanted => {
+  const focused = document.activeElement;
+  const { outlineStyle, outlineWidth } = getComputedStyle(focused);
+  return [`${focused.nodeName}.${focused.className}`, `${outlineStyle} ${outlineWidth}`, focused.matches(wanted)];
+}"""
 PHONE = 390
 SECOND = list(CONVERSATIONS)[1]
 
 
-def write(page: Page, text: str) -> None:
-    """Put another text into the form for the message."""
-    page.locator(".body-param textarea").fill(f'{{"message_body": "{text}"}}')
+def sending(page: Page) -> Locator:
+    """The operation that sends, on the reference page; it is opened where there are others beside it."""
+    operation = page.locator("#operations-Conversations-sendMessage")
+    operation.wait_for()
+    if operation.locator(".execute").count() == 0:
+        operation.locator(".opblock-summary-control").click()
+    return operation
 
 
-def status(page: Page) -> str:
-    """The status of the answer that the reference page shows, once it does."""
-    return page.locator(".live-responses-table tbody .response-col_status").inner_text().strip()
+def status(operation: Locator) -> str:
+    """The status of the answer that the reference page shows of an operation, once it does."""
+    return operation.locator(".live-responses-table tbody .response-col_status").inner_text().strip()
 
 
 def overflow(page: Page) -> int:
@@ -36,12 +45,15 @@ def overflow(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
-def press_tab_until(page: Page, selector: str) -> None:
-    """Go on with the Tab key to what is wanted; fails after 60 presses."""
+def press_tab_until(page: Page, selector: str) -> list[tuple[str, str]]:
+    """Go on with the Tab key to what is wanted, 60 presses at most; returns what is passed, and its outlines."""
+    passed = []
     for _ in range(60):
         page.keyboard.press("Tab")
-        if page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
-            return
+        name, outline, is_wanted = page.evaluate(FOCUSED, selector)
+        passed.append((name, outline))
+        if is_wanted:
+            return passed
     pytest.fail(f"the Tab key does not lead to {selector}")
 
 
@@ -51,13 +63,13 @@ def sent(running: Launched, *words: str) -> None:
 
 
 def test_one_click_sends_and_the_message_appears_in_the_inbox(show: Open, reference: str, inbox: str) -> None:
-    """Nothing but Execute is pressed on the reference page, and nothing on the inbox, which shows it at once."""
+    """Nothing but Execute is pressed of the operation, and nothing on the inbox, which shows it at once."""
     messages = show(inbox)
     messages.get_by_text("Live:").wait_for()
     before = messages.locator("article").count()
-    page = show(reference)
-    page.get_by_role("button", name="Execute").click()
-    assert status(page) == "200"
+    operation = sending(show(reference))
+    operation.get_by_role("button", name="Execute").click()
+    assert status(operation) == "200"
     messages.locator("article").nth(before).wait_for()
     text = "Hi — this is a test message from the api-doc send endpoint."
     assert messages.locator("article:visible p").last.inner_text() == text
@@ -68,9 +80,10 @@ def test_both_pages_fit_a_phone(show: Open, reference: str, inbox: str) -> None:
     text = f"W{'i' * 400}de"
     page = show(reference, PHONE, has_touch=True, is_mobile=True)
     messages = show(inbox, PHONE, has_touch=True, is_mobile=True)
-    write(page, text)
-    page.get_by_role("button", name="Execute").tap()
-    assert status(page) == "200"
+    operation = sending(page)
+    operation.locator(".body-param textarea").fill(f'{{"message_body": "{text}"}}')
+    operation.get_by_role("button", name="Execute").tap()
+    assert status(operation) == "200"
     messages.locator("article", has_text=text).wait_for()
     assert (overflow(page), overflow(messages)) == (0, 0)
 
@@ -78,10 +91,10 @@ def test_both_pages_fit_a_phone(show: Open, reference: str, inbox: str) -> None:
 def test_both_pages_can_be_used_by_keyboard(show: Open, running: Launched, reference: str, inbox: str) -> None:
     """Tab and Enter send a message, and choose a conversation to read."""
     page = show(reference)
-    page.locator(".execute").wait_for()
+    operation = sending(page)
     press_tab_until(page, ".execute")
     page.keyboard.press("Enter")
-    assert status(page) == "200"
+    assert status(operation) == "200"
     sent(running, "--conversation", SECOND, "--text", "Read me")
     sent(running)
     messages = show(inbox)
@@ -92,10 +105,19 @@ def test_both_pages_can_be_used_by_keyboard(show: Open, running: Launched, refer
     assert messages.locator('[aria-current="true"]').inner_text() == "Tom Becker\nRead me"
 
 
+def test_one_sees_where_the_keyboard_is(show: Open, reference: str) -> None:
+    """Whatever Tab leads to on the way to Execute has an outline of three pixels."""
+    page = show(reference)
+    sending(page)
+    passed = press_tab_until(page, ".execute")
+    assert [(name, outline) for name, outline in passed if not outline.endswith("solid 3px")] == []
+    assert any(name.startswith("TEXTAREA") for name, _ in passed)
+
+
 def test_the_reference_can_be_heard(show: Open, reference: str) -> None:
     """One part is the main one, and the field for the body has a name."""
     page = show(reference)
-    page.get_by_label("Request body").wait_for()
+    sending(page).get_by_label("Request body").wait_for()
     assert page.locator("main, [role=main]").count() == 1
 
 
@@ -141,12 +163,35 @@ def test_all_text_can_be_read(show: Open, running: Launched, reference: str, inb
     """A contrast of 4.5 to 1 and more, in both colour schemes."""
     sent(running)
     page = show(reference, color_scheme=scheme)
-    page.get_by_role("button", name="Execute").click()
-    assert status(page) == "200"
+    operation = sending(page)
+    operation.get_by_role("button", name="Execute").click()
+    assert status(operation) == "200"
     messages = show(inbox, color_scheme=scheme)
     messages.locator("article").first.wait_for()
     assert page.evaluate(CONTRAST) == []
     assert messages.evaluate(CONTRAST) == []
+
+
+def test_several_operations_are_folded(show: Open, reference: str) -> None:
+    """One is open at once; of more there is a list, and the hint says what to press."""
+    names: list[str] = []
+
+    def answer(route: Route) -> None:
+        document = route.fetch().json()
+        (described,) = [path for name, path in document["paths"].items() if name.startswith("/v1/send-message/")]
+        paths = {f"/v1/{name}": {"post": {**described["post"], "operationId": name}} for name in names}
+        route.fulfill(json={**document, "paths": paths})
+
+    page = show(reference)
+    page.route("**/openapi.json", answer)
+    for names, hint, opened in (
+        (["sendMessage"], "press Execute to send", 1),
+        (["sendMessage", "another"], "open an operation and press its Execute", 0),
+    ):
+        page.reload()
+        page.get_by_text(hint).wait_for()
+        assert (page.locator(".opblock").count(), page.locator(".opblock.is-open").count()) == (len(names), opened)
+    assert sending(page).locator(".execute").is_visible()
 
 
 def test_a_page_that_came_in_part_says_so(show: Open, reference: str) -> None:
