@@ -18,9 +18,15 @@ def sends(outcome: str, reason: str) -> str:
     return metric("sends_total", f'outcome="{outcome}"', f'reason="{reason}"')
 
 
-def requests(status: int, code: str) -> str:
-    """Answers to POSTs."""
-    return metric("requests_total", 'method="POST"', ROUTE, f'status="{status}"', f'code="{code}"')
+def requests(status: int, code: str, asked: tuple[str, str] = ("POST", ROUTE)) -> str:
+    """Answers to sends, or to whatever is asked with another method and route."""
+    method, route = asked
+    return metric("requests_total", f'method="{method}"', route, f'status="{status}"', f'code="{code}"')
+
+
+def reads(status: int, code: str) -> str:
+    """Answers to requests that ask the chat service for something."""
+    return requests(status, code, ("GET", 'route="/v1/fetch-contacts/<company_id>"'))
 
 
 def upstream(bound: str) -> str:

@@ -30,6 +30,7 @@ from tests.conventions.series import (
     lately,
     lookups,
     once,
+    reads,
     requests,
     sends,
     steady,
@@ -47,6 +48,12 @@ SILENT: Mapping[str, Mapping[str, str]] = {
     "one refused connection in 40": BUSY | unsent("refused", "CHAT_SERVICE_UNAVAILABLE"),
     "two refused connections on a quiet night": QUIET
     | {sends("not_sent", "refused"): once(2), requests(500, "CHAT_SERVICE_UNAVAILABLE"): once(2)},
+    "one read in 500 that fails on a night with few sends": QUIET
+    | {requests(200, "none"): steady(2), reads(200, "none"): steady(1000)}
+    | dict.fromkeys((reads(500, "CHAT_SERVICE_UNAVAILABLE"), reads(500, "OVERLOADED")), from_then_on(2)),
+    "many who load the reference": {
+        requests(500, "OVERLOADED", ("GET", 'route="/docs/assets/<name>"')): from_then_on(20)
+    },
     "one key in 40 that cannot be kept": BUSY | unsent("IDEMPOTENCY_UNAVAILABLE", "IDEMPOTENCY_UNAVAILABLE"),
     "one send in 160 without a place": BUSY | unsent("OVERLOADED", "OVERLOADED", 5),
     "one failed look-up in 40": {lookups("asked"): steady(800), lookups("failed"): from_then_on(20)},
@@ -90,7 +97,15 @@ FIRING: Mapping[str, tuple[set[str], Mapping[str, str]]] = {
     ),
     "one send with a refused credential": (
         {"ChatCredentialRefused"},
-        {sends("not_sent", "CHAT_SERVICE_AUTH"): lately(1)},
+        {sends("not_sent", "CHAT_SERVICE_AUTH"): lately(1), requests(500, "CHAT_SERVICE_AUTH"): lately(1)},
+    ),
+    "one read with a refused credential": (
+        {"ChatCredentialRefused"},
+        {reads(500, "CHAT_SERVICE_AUTH"): lately(1)},
+    ),
+    "reads without a connection": (
+        {"ChatServiceUnreachable"},
+        {reads(500, "CHAT_SERVICE_UNAVAILABLE"): from_then_on(20)},
     ),
     "no accounts": (
         {"SendsFailing", "AccountServiceFailing"},
