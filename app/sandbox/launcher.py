@@ -165,7 +165,14 @@ def watch(service: subprocess.Popen[bytes], log: Path) -> None:
     """Let a tenth of a second pass; raise SandboxError if the service has ended."""
     time.sleep(0.1)
     if service.poll() is not None:
-        raise SandboxError(f"The service ended by itself (exit {service.returncode}); see {log}.")
+        ended = f"The service ended by itself (exit {service.returncode}); see {log}."
+        raise SandboxError("\n".join([ended, *told(log)]))
+
+
+def told(log: Path) -> list[str]:
+    """The lines of a log that are no JSON, each once: what keeps a service from starting is plain text."""
+    lines = log.read_text("utf-8", "replace").splitlines()
+    return list(dict.fromkeys(line for line in lines if line and not line.startswith("{")))
 
 
 def ready(port: int) -> bool:

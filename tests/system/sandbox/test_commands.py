@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.sandbox.rehearsals import REHEARSALS
+from config.settings import SettingsError
 from tests.system.clients import Request, ask
 from tests.system.sandbox.launched import COMMAND, ROOT, Launched, command, free_port, needs_curl, shell
 
@@ -125,12 +126,14 @@ def test_without_a_service_the_commands_say_so(tmp_path: Path) -> None:
 
 
 def test_a_service_that_cannot_start_is_told(tmp_path: Path) -> None:
-    """Here the key is too short for it: exit 1, a sentence, its own words in the log."""
+    """Here the key is too short for it: exit 1, a sentence, and its own words, which are in the log."""
     (tmp_path / "sandbox-key").write_text("short")
     answer = command("run", "--port", str(free_port()), "--var", str(tmp_path))
     assert answer.returncode == 1
     assert answer.stdout.startswith("The service ended by itself (exit ")
-    assert answer.stdout.endswith(f"see {tmp_path}/service.log.\n")
+    ended, *why = answer.stdout.splitlines()
+    assert ended.endswith(f"see {tmp_path}/service.log.")
+    assert why == [SettingsError.BEGINNING, "  JWT_SECRET: Needs at least 32 bytes."]
     assert "JWT_SECRET" in (tmp_path / "service.log").read_text()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.launcher import environment, settings
+from app.sandbox.launcher import environment, settings, told
 from config import store_urls
 from config.settings import Settings
 
@@ -20,6 +20,12 @@ def test_no_setting_of_the_developers_own_reaches_the_children(name: str) -> Non
 def test_no_option_of_gunicorn_reaches_the_children() -> None:
     """GUNICORN_CMD_ARGS would bind elsewhere."""
     assert environment({"GUNICORN_CMD_ARGS": "--bind 127.0.0.1:1"}, {}) == {}
+
+
+def test_what_keeps_it_from_starting_is_told(tmp_path: Path) -> None:
+    """Sentences, whatever bytes are in them, once each; nothing of the log's own lines."""
+    (tmp_path / "log").write_bytes(b'{"event":"a"}\nGET /v1: why\n\n{"event":"b"}\n  how \xff\nGET /v1: why\n')
+    assert told(tmp_path / "log") == ["GET /v1: why", "  how \ufffd"]
 
 
 def test_the_state_lies_beside_the_key(tmp_path: Path) -> None:
