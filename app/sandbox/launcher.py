@@ -34,7 +34,7 @@ PR_SET_PDEATHSIG = 1
 # What the developer has set for this or another service has no business here.
 FOREIGN = (*(setting.name.upper() for setting in fields(Settings)), "GUNICORN_", "FLASK_")
 WELCOME = """\
-The service listens on http://127.0.0.1:{port}; what it sends stays in a sandbox on this machine.
+The service listens on http://127.0.0.1:{port}/v1; what it sends stays in a sandbox on this machine.
 Try it in a browser, with Jane Doe's token for 12 hours:
 
 {reference}

@@ -44,6 +44,15 @@ def test_the_printed_line_sends_a_message(running: Launched) -> None:
     assert (data["message_id"], request_id) in [row[:2] for row in kept(running.var, data["body"])]
 
 
+def test_every_address_that_is_told_is_there(running: Launched) -> None:
+    """Terminals make links of them: none leads to a 404."""
+    told = [address.rstrip(";") for address in " ".join(running.lines).split() if address.startswith("http://")]
+    pages = [urlsplit(address) for address in told if "/v1/send-message/" not in address]
+    assert len(pages) == 3
+    for page in pages:
+        assert ask(page.port or 0, Request("GET", page.path, {"Host": "127.0.0.1"})).status == 200
+
+
 def test_both_pages_are_told(running: Launched) -> None:
     """The reference with a token, on the service's port, and the inbox, on another: both are there."""
     reference, inbox = (urlsplit(address) for address in (running.reference, running.inbox))
