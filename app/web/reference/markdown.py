@@ -122,15 +122,40 @@ def _values(described: dict[str, Any]) -> Iterator[str]:
     for value in described["parameters"]:
         yield _value(value["name"], value["in"], value["schema"], value.get("description"), value["required"])
     if body := described.get("requestBody"):
-        schema = body["content"]["application/json"]["schema"]
-        for name, value in schema["properties"].items():
-            yield _value(name, "body", value, value.get("description"), name in schema.get("required", ()))
+        yield from _parts("", body["content"]["application/json"]["schema"])
+
+
+def _parts(prefix: str, schema: dict[str, Any]) -> Iterator[str]:
+    """The fields of a body, and below each that is a document itself, or a list of them, its own."""
+    for name, value in schema.get("properties", {}).items():
+        required = name in schema.get("required", ())
+        yield _value(f"{prefix}{name}", "body", value, value.get("description"), required)
+        yield from _parts(f"{prefix}{name}.", value.get("items", value))
 
 
 def _value(name: str, place: str, schema: dict[str, Any], description: str | None, required: bool) -> str:  # noqa: FBT001
-    kind = f"{schema.get('type')} ({schema['format']})" if "format" in schema else schema.get("type")
     told = (description or "").replace("|", "\\|")
-    return f"| `{name}` | {place} | {kind} | {told}{' (required)' if required else ''} |"
+    return f"| `{name}` | {place} | {_kind(schema)} | {told}{' (required)' if required else ''} |"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Its type, and within it what may stand there: `integer, 1 to 100, default 20`."""
+    kind = schema.get("type", "object")
+    values = (json.dumps(value, ensure_ascii=False) for value in schema.get("enum", ()))
+    told = [
+        f"{kind} ({schema['format']})" if "format" in schema else kind,
+        " or ".join(values),
+        _span(schema.get("minimum"), schema.get("maximum")),
+        _span(schema.get("minLength"), schema.get("maxLength"), " characters"),
+        f"default {json.dumps(schema['default'], ensure_ascii=False)}" if "default" in schema else "",
+    ]
+    return ", ".join(filter(None, told)).replace("|", "\\|")
+
+
+def _span(least: float | None, most: float | None, unit: str = "") -> str:
+    if least is None:
+        return "" if most is None else f"at most {most}{unit}"
+    return f"at least {least}{unit}" if most is None else f"{least} to {most}{unit}"
 
 
 def _curl(operation: Operation, server: str) -> str:

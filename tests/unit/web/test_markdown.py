@@ -1,11 +1,14 @@
-"""The page of an operation tells of its own failures."""
+"""The page of an operation tells of its own failures, and what may stand in a request."""
 
 import gc
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from marshmallow import fields, validate
 
 from app.errors import BadRequestError
+from app.schemas import Body, Paging, text
 from app.web.reference import markdown
 from tests.conventions.operations import OPERATIONS
 
@@ -27,3 +30,37 @@ def test_a_failure_of_one_view_is_on_its_page_alone(failure: type[BadRequestErro
     assert "ELSEWHERE" not in markdown.page(SEND, "1/s")
     failure.only_in = frozenset({"send_message"})
     assert "ELSEWHERE" in markdown.page(SEND, "1/s")
+
+
+class Street(Body):
+    """Part of a body."""
+
+    refusal = ""
+    name = text("Main", description="What is on its sign")
+    number = fields.Integer(validate=validate.Range(min=1), load_default=1)
+
+
+class Address(Body):
+    """A body of all kinds."""
+
+    refusal = ""
+    street = fields.Nested(Street, required=True, metadata={"description": "Where"})
+    kind = fields.String(validate=validate.OneOf(["home", "a|b"]), load_default="home")
+    code = fields.String(validate=validate.Length(max=9))
+    others = fields.List(fields.Nested(Street))
+
+
+def test_what_may_stand_in_a_request_is_told() -> None:
+    """Ranges, defaults, the only values, and the fields of what is within."""
+    operation = replace(SEND, said=replace(SEND.said, query=Paging, body=Address))
+    page = markdown.page(operation, "1/s")
+    for row in (
+        "| `items_per_page` | query | integer, 1 to 100, default 20 | How many items a page has |",
+        "| `street` | body | object | Where (required) |",
+        "| `street.name` | body | string | What is on its sign (required) |",
+        "| `street.number` | body | integer, at least 1, default 1 |  |",
+        '| `kind` | body | string, "home" or "a\\|b", default "home" |  |',
+        "| `code` | body | string, at most 9 characters |  |",
+        "| `others.name` | body | string | What is on its sign (required) |",
+    ):
+        assert row in page
