@@ -2,17 +2,10 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from typing import Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from limits import parse_many
 
-_SYMMETRIC = frozenset({"HS256", "HS384", "HS512"})
+SYMMETRIC = frozenset({"HS256", "HS384", "HS512"})
 _ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 _URL = re.compile(
     r"https?://([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[(?P<v6>[0-9A-Fa-f:.]+)\])(:(?P<port>[1-9][0-9]{0,4}))?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
@@ -27,15 +20,11 @@ _LARGEST_LIMIT = 1_000_000
 _LONGEST_WINDOW = 366 * 86_400
 _ZERO = re.compile(r"\b0+\b")
 _LARGEST_BODY = 16_777_216
-_KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL")
-_SECRET_BYTES = 32
-# OpenSSL verifies nothing with longer ones.
-_LEAST_RSA_BITS, _MOST_RSA_BITS = 2048, 16384
 
 
 def algorithms(names: tuple[str, ...]) -> None:
     """Algorithms of one family: HMAC secrets are never mixed with public keys (RFC 8725 section 2.1)."""
-    known = set(names) <= _SYMMETRIC or set(names) <= _ASYMMETRIC
+    known = set(names) <= SYMMETRIC or set(names) <= _ASYMMETRIC
     if not names or not known:
         raise ValueError("Of one family: HS256 HS384 HS512, or of RS* PS* ES* (256 384 512) and EdDSA.")
 
@@ -124,95 +113,6 @@ def log_level(value: str) -> None:
     """A level of Python's logging, by the one name that each has; NOTSET would leave out the requests."""
     if value not in _LEVELS:
         raise ValueError(f"One of {', '.join(_LEVELS)}.")
-
-
-def keys(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong between the algorithms and the keys, as (variables, sentence)."""
-    names = values["jwt_algorithms"]
-    symmetric = None if not names else names[0] in _SYMMETRIC
-    wanted = [name for name in _KEYS if symmetric is None or (name == "JWT_SECRET") == symmetric]
-    given = [name for name in _KEYS if values[_field(name)]]
-    if not given:
-        yield " or ".join(wanted), "Environment variable not set."
-    elif len(given) > 1 or given[0] not in wanted:
-        yield " and ".join(given), f"With these algorithms set {' or '.join(wanted)}, and only that."
-    elif given == ["JWT_JWKS_URL"] and values["jwt_previous_public_key"]:
-        yield "JWT_PREVIOUS_PUBLIC_KEY_FILE", "Not used with JWT_JWKS_URL: the key set has all keys."
-    if symmetric is None:
-        yield from _short_secrets(values)
-    else:
-        unfit = list(_unfit(values, symmetric=symmetric))
-        yield from unfit or ([] if symmetric else _unserved(values))
-
-
-def _short_secrets(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong with secrets for whatever algorithms."""
-    for name in ("JWT_SECRET", "JWT_PREVIOUS_SECRET"):
-        value = values[_field(name)]
-        if value and (sentence := _bad_secret(value)):
-            yield name, sentence
-
-
-def _unfit(values: Mapping[str, Any], *, symmetric: bool) -> Iterator[tuple[str, str]]:
-    for name in ("JWT_SECRET", "JWT_PREVIOUS_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_PREVIOUS_PUBLIC_KEY_FILE"):
-        value = values[_field(name)]
-        if not value:
-            continue
-        if name.endswith("SECRET") != symmetric:
-            sentence = None if name in _KEYS else "Not used with these algorithms."
-        else:
-            sentence = _bad_secret(value) if symmetric else _bad_public_key(value, values["jwt_algorithms"])
-        if sentence:
-            yield name, sentence
-
-
-def _unserved(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Algorithms that none of the public keys is for, where keys are given; a key set may get one later."""
-    given = [_public_key(pem) for pem in (values["jwt_public_key"], values["jwt_previous_public_key"]) if pem]
-    served = {name for key in given for name in _fitting(key, values["jwt_algorithms"])}
-    missing = [name for name in values["jwt_algorithms"] if name not in served]
-    if given and missing:
-        yield "JWT_ALGORITHMS", f"No public key is given for {' '.join(missing)}."
-
-
-def _bad_secret(value: str) -> str | None:
-    if len(value.encode()) < _SECRET_BYTES:
-        return f"Needs at least {_SECRET_BYTES} bytes."
-    try:
-        jwt.get_algorithm_by_name("HS256").prepare_key(value)
-    except jwt.InvalidKeyError:
-        return "Is a key file or a key set, not a secret."
-    return None
-
-
-def _bad_public_key(pem: str, names: tuple[str, ...]) -> str | None:
-    key = _public_key(pem)
-    if not _fitting(key, names):
-        return f"Not a PEM public key for {' or '.join(names)}."
-    if isinstance(key, RSAPublicKey) and not _LEAST_RSA_BITS <= key.key_size <= _MOST_RSA_BITS:
-        return f"Needs {_LEAST_RSA_BITS} to {_MOST_RSA_BITS} bits."
-    return None
-
-
-def _public_key(pem: str) -> PublicKeyTypes | None:
-    try:
-        return load_pem_public_key(pem.encode())
-    except ValueError:
-        return None
-
-
-def _fitting(key: PublicKeyTypes | None, names: tuple[str, ...]) -> list[str]:
-    """Those of the algorithms that take this kind of key."""
-    fitting = []
-    for name in names:
-        with suppress(ValueError, TypeError, jwt.InvalidKeyError):
-            jwt.get_algorithm_by_name(name).prepare_key(key)  # type: ignore[no-untyped-call,unused-ignore]
-            fitting.append(name)
-    return fitting
-
-
-def _field(variable: str) -> str:
-    return variable.removesuffix("_FILE").lower()
 
 
 def _is_url(value: str) -> bool:

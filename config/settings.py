@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from config import checks, store_urls
+from config import checks, keys, store_urls
 from config.reading import Reading
 
 
@@ -127,7 +127,7 @@ class Settings:
 def read(environ: Mapping[str, str]) -> Reading:
     """What these variables say of every setting, whether or not the service could start so."""
     reading = Reading(fields(Settings), environ)
-    for name, sentence in checks.keys(reading.values):
+    for name, sentence in keys.problems(reading.values):
         reading.tell(name, sentence)
     memory = (reading.values["store_url"] or "").startswith("memory:")
     if memory and (reading.values["web_concurrency"] or 1) > 1:

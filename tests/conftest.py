@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -13,6 +14,9 @@ from tests.documented import CheckedClient
 from tests.people import ACME, AUDIENCE, CONVERSATION, ISSUER, SECRET, bearer
 from tests.wire import ACCOUNTS, CHAT, Wire
 
+# How long an example takes says something of the machine alone.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 ENVIRON = {
     "JWT_ALGORITHMS": "HS256",
     "JWT_SECRET": SECRET,

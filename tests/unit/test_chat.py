@@ -6,7 +6,7 @@ from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.chat.conversations import Conversations
@@ -70,7 +70,6 @@ def test_no_tracestate(wire: Wire) -> None:
 
 
 @given(text=LETTERS, account_id=LETTERS)
-@settings(deadline=None)
 def test_text_is_sent_as_it_is(text: str, account_id: str) -> None:
     """Every character, white space, control characters and combining ones included; nothing is normalised."""
     wire = Wire()

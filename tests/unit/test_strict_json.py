@@ -3,7 +3,7 @@ import math
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.strict_json import StrictJsonError, read
@@ -140,14 +140,12 @@ def test_long_numbers_whatever_python_takes() -> None:
 
 
 @given(VALUES, st.booleans())
-@settings(deadline=None)
 def test_what_python_writes_is_read(value: object, escaped: bool) -> None:  # noqa: FBT001 - drawn
     """Every JSON value comes back as it was written, escaped or not."""
     assert read(json.dumps(value, ensure_ascii=escaped).encode()) == value
 
 
 @given(st.binary() | st.text(alphabet='[]{}",:\\u0d8eE+-. 1aN').map(str.encode))
-@settings(deadline=None)
 def test_nothing_else_is_raised(data: bytes) -> None:
     """Whatever anybody sends is read as Python reads it, or StrictJsonError."""
     try:

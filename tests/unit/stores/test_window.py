@@ -1,6 +1,6 @@
 """The rule of a window, against a model that remembers everything."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.stores.memory import MemoryStore
@@ -23,7 +23,6 @@ class Clock:
         return (self.now + 0.5) / SECOND
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_a_store_decides_as_the_definition_says(steps: list[tuple[int, int, str]]) -> None:
     """A hit is admitted if fewer than `limit` admissions of its key lie in the window that ends with it."""
@@ -43,7 +42,6 @@ def test_a_store_decides_as_the_definition_says(steps: list[tuple[int, int, str]
         assert decision.remaining == max(0, limit - len(inside) - expected)
 
 
-@settings(deadline=None)
 @given(STEPS, st.integers(1, 5))
 def test_what_is_promised_comes_true(steps: list[tuple[int, int, str]], limit: int) -> None:
     """One microsecond before the slot frees a refused hit is refused again; after `retry_after` it is admitted."""

@@ -1,0 +1,112 @@
+"""Whether the keys that are set and the algorithms fit each other."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from config.checks import SYMMETRIC
+
+# One of these is set.
+_CURRENT = ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL")
+_SECRETS = ("JWT_SECRET", "JWT_PREVIOUS_SECRET")
+_PUBLIC_KEYS = ("JWT_PUBLIC_KEY_FILE", "JWT_PREVIOUS_PUBLIC_KEY_FILE")
+_SECRET_BYTES = 32
+# OpenSSL verifies nothing with longer ones.
+_MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 16384
+
+
+def problems(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong, as (variables, sentence); `values` are those of all settings, by their fields."""
+    names = values["jwt_algorithms"]
+    # None: nobody knows, as there are no algorithms.
+    symmetric = names[0] in SYMMETRIC if names else None
+    yield from _number(values, symmetric=symmetric)
+    unfit = [] if symmetric is False else list(_unfit_secrets(values))
+    if symmetric is False:
+        unfit += _unfit_public_keys(values)
+    yield from unfit
+    unused = {True: "JWT_PREVIOUS_PUBLIC_KEY_FILE", False: "JWT_PREVIOUS_SECRET", None: ""}[symmetric]
+    if unused and values[_field(unused)]:
+        yield unused, "Not used with these algorithms."
+    elif symmetric is False and not unfit:
+        yield from _unserved(values)
+
+
+def _number(values: Mapping[str, Any], *, symmetric: bool | None) -> Iterator[tuple[str, str]]:
+    """One key is set, of the kind that the algorithms take."""
+    wanted = [name for name in _CURRENT if symmetric is None or (name == "JWT_SECRET") == symmetric]
+    given = [name for name in _CURRENT if values[_field(name)]]
+    if not given:
+        yield " or ".join(wanted), "Environment variable not set."
+    elif len(given) > 1 or given[0] not in wanted:
+        yield " and ".join(given), f"With these algorithms set {' or '.join(wanted)}, and only that."
+    elif given == ["JWT_JWKS_URL"] and values["jwt_previous_public_key"]:
+        yield "JWT_PREVIOUS_PUBLIC_KEY_FILE", "Not used with JWT_JWKS_URL: the key set has all keys."
+
+
+def _unfit_secrets(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in _SECRETS:
+        value = values[_field(name)]
+        if value and (sentence := _bad_secret(value)):
+            yield name, sentence
+
+
+def _unfit_public_keys(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in _PUBLIC_KEYS:
+        value = values[_field(name)]
+        if value and (sentence := _bad_public_key(value, values["jwt_algorithms"])):
+            yield name, sentence
+
+
+def _unserved(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Algorithms that none of the public keys is for, where keys are given; a key set may get one later."""
+    given = [_public_key(values[_field(name)]) for name in _PUBLIC_KEYS if values[_field(name)]]
+    served = {name for key in given for name in _fitting(key, values["jwt_algorithms"])}
+    missing = [name for name in values["jwt_algorithms"] if name not in served]
+    if given and missing:
+        yield "JWT_ALGORITHMS", f"No public key is given for {' '.join(missing)}."
+
+
+def _bad_secret(value: str) -> str | None:
+    if len(value.encode()) < _SECRET_BYTES:
+        return f"Needs at least {_SECRET_BYTES} bytes."
+    try:
+        jwt.get_algorithm_by_name("HS256").prepare_key(value)
+    except jwt.InvalidKeyError:
+        return "Is a key file or a key set, not a secret."
+    return None
+
+
+def _bad_public_key(pem: str, names: tuple[str, ...]) -> str | None:
+    key = _public_key(pem)
+    if not _fitting(key, names):
+        return f"Not a PEM public key for {' or '.join(names)}."
+    if isinstance(key, RSAPublicKey) and not _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS:
+        return f"Needs {_MIN_RSA_BITS} to {_MAX_RSA_BITS} bits."
+    return None
+
+
+def _public_key(pem: str) -> PublicKeyTypes | None:
+    try:
+        return load_pem_public_key(pem.encode())
+    except ValueError:
+        return None
+
+
+def _fitting(key: PublicKeyTypes | None, names: tuple[str, ...]) -> list[str]:
+    """Those of the algorithms that take this kind of key."""
+    fitting = []
+    for name in names:
+        with suppress(ValueError, TypeError, jwt.InvalidKeyError):
+            jwt.get_algorithm_by_name(name).prepare_key(key)  # type: ignore[no-untyped-call,unused-ignore]
+            fitting.append(name)
+    return fitting
+
+
+def _field(variable: str) -> str:
+    return variable.removesuffix("_FILE").lower()
