@@ -18,7 +18,8 @@ from config.logs import dictionary
 from config.serving import metric_files
 from config.serving.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD
 from config.serving.companion import Companion
-from config.serving.renewal import renew
+from config.serving.master import mend
+from config.serving.renewal import loaded, renew
 from config.serving.worker import DeadlineWorker
 from config.settings import SettingsError, load
 
@@ -94,8 +95,9 @@ def on_starting(server: Arbiter) -> None:
 
 def when_ready(server: Arbiter) -> None:
     """Start the listener, and let SIGHUP leave everything as it is where new workers could not start."""
+    mend(server)
     server.companion.attach()
-    server.handle_hup = partial(renew, server)
+    server.handle_hup = partial(renew, server, loaded())
 
 
 def post_fork(server: Arbiter, worker: DeadlineWorker) -> None:

@@ -4,31 +4,47 @@ Where a new worker cannot start, gunicorn stops for good; and while it waits for
 take their whole grace period, it looks at nothing else.
 """
 
+import hashlib
 import queue
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
+from config.serving.master import STOPS
 from config.settings import SettingsError
 
 # Loading the application takes a second or two.
 _PATIENCE = 20.0
 _LOOK_SECONDS = 0.1
-_STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
-def renew(server: Arbiter, patience: float = _PATIENCE) -> None:
-    """Let new workers, which read all files again, replace the old ones; or leave those and log why.
+class _ToldToStopError(Exception):
+    """There is something else to do, which is the master's own loop's."""
 
-    Raises StopIteration, as gunicorn's own handlers do, once the master is told to stop.
+
+def loaded() -> dict[str, bytes]:
+    """The files of `config` that this process has and its forks go on with, each with a digest of its content."""
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "config"]
+    return {file: _digest(file) for file in (module.__file__ for module in modules) if file}
+
+
+def renew(server: Arbiter, started_with: Mapping[str, bytes], patience: float = _PATIENCE) -> None:
+    """Let new workers, which read all other files again, replace the old ones; or leave those and log why.
+
+    It ends as soon as the master is told to stop.
     """
-    reason = _obstacle(server, patience)
+    with suppress(_ToldToStopError):
+        _renew(server, started_with, patience)
+
+
+def _renew(server: Arbiter, started_with: Mapping[str, bytes], patience: float) -> None:
+    reason = _obstacle(server, started_with, patience)
     if reason:
         server.log.error("reload refused", extra={"reason": reason})
         return
@@ -41,11 +57,14 @@ def renew(server: Arbiter, patience: float = _PATIENCE) -> None:
         server.reap_workers = reap
 
 
-def _obstacle(server: Arbiter, patience: float) -> str | None:
+def _obstacle(server: Arbiter, started_with: Mapping[str, bytes], patience: float) -> str | None:
     """What keeps the service from being started now, as it was started; tried out in a process of its own."""
     if server.master_pid:
         # After SIGUSR2; gunicorn would end over the old master's pid file.
         return "The master before this one has not ended yet."
+    if any(_digest(file) != digest for file, digest in started_with.items()):
+        # New workers would have the old one with whatever else is new; the trial has the new one.
+        return "The code of config/ is another one than at the start: restart."
     try:
         code, told = _tried_out(server, patience)
     except subprocess.TimeoutExpired:
@@ -72,32 +91,41 @@ def _tried_out(server: Arbiter, patience: float) -> tuple[int, str]:
                 with suppress(subprocess.TimeoutExpired):
                     _, told = trial.communicate(timeout=_LOOK_SECONDS)
                     return trial.returncode, told
-                _stop_if_told(server)
+                _leave_if_told_to_stop(server)
         finally:
             trial.kill()
     raise subprocess.TimeoutExpired(command, patience)
 
 
 def _look_after(server: Arbiter, reap: Callable[[], None], newest: int) -> None:
-    """Do what the master's loop would: stop if told to, keep the listener and the workers after `newest`."""
+    """Do what the master's loop would: keep the listener and the workers after `newest`."""
     reap()
-    _stop_if_told(server)
+    _leave_if_told_to_stop(server)
     server.companion.keep()
     server.murder_workers()
     young = sum(worker.age > newest for worker in server.WORKERS.values())
     for _ in range(server.num_workers - young):
         server.spawn_worker()
+    if young < server.num_workers:
+        # Where one could not be started before, an old one was kept in its place.
+        server.manage_workers()
 
 
-def _stop_if_told(server: Arbiter) -> None:
-    """Handle a signal to stop, in front of all others that wait; raises StopIteration then."""
+def _digest(file: str) -> bytes:
+    """Of what is in the file, not of its time: that changes where nothing else does, and the other way round."""
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).digest()
+    except OSError:
+        return b""
+
+
+def _leave_if_told_to_stop(server: Arbiter) -> None:
+    """Look whether a signal to stop waits among others, and leave it where it is."""
     waiting = []
     with suppress(queue.Empty):
         while True:
             waiting.append(server.SIG_QUEUE.get_nowait())
     for number in waiting:
         server.SIG_QUEUE.put_nowait(number)
-    for number in _STOPS.intersection(waiting):
-        name = server.SIG_NAMES[number]
-        server.log.info("Handling signal: %s", name)
-        getattr(server, f"handle_{name}")()
+    if not STOPS.isdisjoint(waiting):
+        raise _ToldToStopError

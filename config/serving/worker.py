@@ -5,7 +5,7 @@ import re
 import socket
 from http import HTTPStatus
 from select import POLLOUT, poll, select
-from signal import SIGTERM
+from signal import SIG_UNBLOCK, SIGTERM, pthread_sigmask
 from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from config.serving.answer import Answer, GoneError
 from config.serving.intake import IntakeWorker
+from config.serving.master import STOPS
 from config.serving.plain import Environ, Plain
 
 # An answer to a client that has not been asked for longer than this may be more than its connection takes: whoever
@@ -71,6 +72,11 @@ class DeadlineWorker(IntakeWorker):
         super().__init__(*args, **kwargs)
         self._next_publication = 0.0
         self._is_told_to_stop = False
+
+    def init_signals(self) -> None:
+        """Listen for signals; those to stop have waited since the fork."""
+        super().init_signals()
+        pthread_sigmask(SIG_UNBLOCK, STOPS)
 
     def notify(self) -> None:
         """Show the master that the worker is alive, and everybody how things stand in it, once a second."""

@@ -27,6 +27,7 @@ OVERRIDDEN = {
     "get_thread_pool": "(self)",
     "run": "(self)",
     "wait_for_and_dispatch_events": "(self, timeout)",
+    "init_signals": "(self)",
     "notify": "(self)",
     "handle_exit": "(self, sig, frame)",
     "is_parent_alive": "(self)",

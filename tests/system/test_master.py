@@ -1,0 +1,167 @@
+"""Signals that come at a bad moment, and workers that cannot be started: gunicorn's master loses neither."""
+
+import fcntl
+import os
+import re
+import resource
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.system.behaviours import waits
+from tests.system.clients import Answer, ask, sending
+from tests.system.conftest import Serve
+from tests.system.processes import await_until, stopped
+from tests.system.scrapes import folder
+from tests.system.servers import OURS, ROOT, Kind, Server
+from tests.system.standins import Services
+
+pytestmark = pytest.mark.system
+
+# An application that is loaded on trial, and no more by workers once there is a file named `broken`.
+FICKLE = """\
+import sys
+from pathlib import Path
+from wsgi import app
+if (Path(__file__).parent / "broken").exists() and "--check-config" not in sys.argv:
+    raise RuntimeError
+"""
+
+
+def booted(server: Server) -> list[int]:
+    """Its workers up to now, the oldest first."""
+    return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", server.log)]
+
+
+def await_booted(server: Server, count: int) -> None:
+    await_until(lambda: len(booted(server)) == count, lambda: f"not {count} workers:\n{server.log}")
+
+
+def umask(pid: int) -> str:
+    """What files of this process are made with (proc_pid_status(5))."""
+    (row,) = [row for row in Path(f"/proc/{pid}/status").read_text().splitlines() if row.startswith("Umask:")]
+    return row
+
+
+@contextmanager
+def held(server: Server, services: Services, gate: threading.Event) -> Iterator["Future[Answer]"]:
+    """A send that is with the chat service until the gate opens, with the end of the block at the latest."""
+    services.behaviours["held"] = waits(gate)
+    with ThreadPoolExecutor(1) as callers:
+        try:
+            answer = callers.submit(ask, server.port, sending(text="held"))
+            services.ledger.await_entries(1)
+            yield answer
+        finally:
+            gate.set()
+
+
+def test_a_worker_that_has_just_been_started_is_told_to_stop(serve: Serve) -> None:
+    """Before it has handlers of its own: the signal waits for them, nobody is waited for and killed."""
+    server = serve()
+    with (folder(server) / "lock").open("a") as lock:
+        # Keeps the next worker for a second where it is.
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        os.kill(server.pids()[0], signal.SIGKILL)
+        await_booted(server, 3)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+    assert server.log.count("was sent SIGKILL") == 1
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again(serve: Serve) -> None:
+    """The master may open no file for it: the others go on, the log says so once, and it starts when it can."""
+    server = serve()
+    master, (one, other) = server.process.pid, server.pids()
+    limits, mask = resource.prlimit(master, resource.RLIMIT_NOFILE), umask(master)
+    resource.prlimit(master, resource.RLIMIT_NOFILE, (3, limits[1]))
+    os.kill(one, signal.SIGKILL)
+    server.await_events("worker not started")
+    assert server.pids() == [other]
+    assert ask(server.port, sending()).status == 200
+    resource.prlimit(master, resource.RLIMIT_NOFILE, limits)
+    await_until(lambda: len(server.pids()) == 2, lambda: f"not two workers:\n{server.log}")
+    assert len(server.events("worker not started")) == 1
+    assert {umask(pid) for pid in (master, *server.pids())} == {mask}
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_a_quick_stop_ends_a_renewal(
+    serve: Serve, services: Services, gate: threading.Event, number: signal.Signals
+) -> None:
+    """While a worker before SIGHUP still answers: that is let end, and the exit code is 0."""
+    server = serve(WEB_CONCURRENCY="1")
+    with held(server, services, gate) as answer:
+        server.signal(signal.SIGHUP)
+        await_booted(server, 2)
+        server.signal(number)
+        server.await_events(f"Handling signal: {number.name.removeprefix('SIG').lower()}")
+        gate.set()
+        assert answer.result().status == 200
+    assert server.wait() == 0
+    assert server.events("Unhandled") == []
+
+
+def test_a_stop_that_comes_with_a_renewal_comes_first(
+    serve: Serve, services: Services, gate: threading.Event
+) -> None:
+    """The master finds both at once, SIGHUP before SIGTERM, and starts nobody anew."""
+    server = serve(WEB_CONCURRENCY="1")
+    with held(server, services, gate) as answer:
+        with stopped([server.process.pid]):
+            server.signal(signal.SIGHUP)
+            server.signal(signal.SIGTERM)
+        await_until(server.is_free, lambda: f"still listens:\n{server.log}")
+        gate.set()
+        assert answer.result().status == 200
+    assert server.wait() == 0
+    assert len(booted(server)) == 1
+
+
+def test_workers_that_cannot_start_cut_nobody_off(
+    serve: Serve, services: Services, gate: threading.Event, tmp_path: Path
+) -> None:
+    """The master gives up, with gunicorn's code for it, when the workers before have answered."""
+    (tmp_path / "fickle.py").write_text(FICKLE)
+    command = (*OURS.arguments(0)[:-1], "fickle:app")
+    server = serve(Kind("a fickle application", lambda _: command, epoll=True), PYTHONPATH=str(tmp_path))
+    with held(server, services, gate) as answer:
+        (tmp_path / "broken").touch()
+        server.signal(signal.SIGHUP)
+        await_until(
+            lambda: "exited with code 3" in server.log and len(server.pids()) == 1,
+            lambda: f"the new ones have not ended:\n{server.log}",
+        )
+        gate.set()
+        assert answer.result().status == 200
+    assert server.wait() == 3
+    assert server.events("Unhandled") == []
+    assert "Traceback" not in server.log
+
+
+def test_other_code_of_config_is_refused(serve: Serve, tmp_path: Path) -> None:
+    """The workers that run go on: new ones would have the master's, and a new `app` beside it."""
+    for name in ("app", "config"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "wsgi.py", tmp_path)
+    shell = ("sh", "-c", f'cd {tmp_path} && exec "$0" "$@"')
+    server = serve(Kind("a release of its own", lambda port: (*shell, *OURS.arguments(port)), epoll=True))
+    workers = server.pids()
+    server.renew()
+    assert not set(workers) & set(server.pids())
+    workers = server.pids()
+    with (tmp_path / "config" / "settings.py").open("a") as file:
+        file.write("NEW = 1\n")
+    with (tmp_path / "wsgi.py").open("a") as file:
+        file.write("from config.settings import NEW\n")
+    server.signal(signal.SIGHUP)
+    server.await_events("reload refused")
+    assert server.pids() == workers
+    assert ask(server.port, sending()).status == 200

@@ -1,0 +1,76 @@
+"""What gunicorn's master is mended with, and what that takes for granted of gunicorn."""
+
+import errno
+import inspect
+import re
+import signal
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
+
+from config.serving.master import STOPS, mend
+
+
+class Master(SimpleNamespace):
+    """What is used of gunicorn's: it finds these signals together, and starts workers as it is told."""
+
+    def __init__(self, *outcomes: int | OSError, signals: tuple[int, ...] = ()) -> None:
+        super().__init__(
+            log=Mock(),
+            spawn_worker=Mock(side_effect=outcomes),
+            wait_for_signals=Mock(return_value=list(signals)),
+            halt=Mock(),
+        )
+        mend(self)
+
+
+def test_what_keeps_a_worker_from_being_started_is_told_once() -> None:
+    """Again when it is something else, or when one could be started meanwhile; the master goes on each time."""
+    full = BlockingIOError(errno.EAGAIN, "no process")
+    master = Master(full, full, OSError(errno.EMFILE, "no file"), 7, full)
+    assert [master.spawn_worker() for _ in range(5)] == [None, None, None, 7, None]
+    told = [call.kwargs["extra"]["exception"] for call in master.log.error.call_args_list]
+    assert told == ["BlockingIOError", "OSError", "BlockingIOError"]
+
+
+def test_signals_are_as_before_once_a_worker_is_started() -> None:
+    """Also where it is not; only between are those to stop held back."""
+    seen = []
+
+    def spawn() -> int:
+        seen.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        raise OSError
+
+    master = Master()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    master.spawn_worker._spawn = spawn
+    master.spawn_worker()
+    assert seen[0] >= STOPS
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_stops_come_first() -> None:
+    """All others in their order."""
+    given = (signal.SIGHUP, signal.SIGTTIN, signal.SIGTERM, signal.SIGCHLD, signal.SIGINT)
+    assert Master(signals=given).wait_for_signals(timeout=1.0) == [
+        signal.SIGTERM,
+        signal.SIGINT,
+        signal.SIGHUP,
+        signal.SIGTTIN,
+        signal.SIGCHLD,
+    ]
+
+
+def test_the_master_is_as_it_was() -> None:
+    """It calls these, so; a worker comes out of `spawn_worker` nowhere else than in `init_signals`."""
+    assert str(inspect.signature(Arbiter.wait_for_signals)) == "(self, timeout=1.0)"
+    assert str(inspect.signature(Arbiter.halt)) == "(self, reason=None, exit_status=0)"
+    assert str(inspect.signature(Arbiter.spawn_worker)) == "(self)"
+    source = inspect.getsource(Arbiter)
+    assert source.count("self.spawn_worker()") == 2
+    assert "= self.spawn_worker()" not in source
+    assert "if exitcode == self.WORKER_BOOT_ERROR" in source
+    assert "if exitcode == self.APP_LOAD_ERROR" in source
+    assert re.search(r"self\.init_signals\(\)(?s:.*)self\.load_wsgi\(\)", inspect.getsource(Worker.init_process))
