@@ -12,6 +12,7 @@ from pathlib import Path
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from config.serving import metric_files
+from config.serving.trouble import Trouble
 
 # The listener of a master that was killed notices that within half a second.
 _PATIENCE = 2.0
@@ -29,8 +30,7 @@ class Companion:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._workers_are_started = False
-        # What is known to keep it from being started: told once.
-        self._trouble = ""
+        self._trouble = Trouble(server.log, "listener not started")
 
     def bind(self, patience: float = _PATIENCE) -> None:
         """Take the address; raises OSError where it is somebody else's, and stays so for `patience` seconds."""
@@ -64,13 +64,11 @@ class Companion:
             if self._socket is None:
                 self.bind(patience=0)
             self._process = self._start()
-            self._trouble = ""
+            self._trouble.end()
         except OSError as error:
             # Gunicorn would end, with all requests. The address may be an old master's, after SIGUSR2; no memory,
             # no process or no file may be had right now.
-            trouble, self._trouble = self._trouble, type(error).__name__
-            if self._trouble != trouble:
-                self._server.log.error("listener not started", extra={"exception": self._trouble})  # noqa: TRY400 - one line
+            self._trouble.tell(error)
 
     def release(self) -> None:
         """Let go of the address in a process that is no master."""

@@ -11,23 +11,22 @@ import socket
 from time import monotonic, sleep
 from typing import Any
 
-from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
-    STOP_KEEPALIVE_LINGER,
-    TConn,
-    ThreadWorker,
-)
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker  # type: ignore[import-untyped]
 
 from config.serving.arrivals import Arrival, Farewell, Pause
-from config.serving.plain import Peer
+from config.serving.client import Client
 from config.serving.poller import Poller
 from config.serving.pool import Pool
 from config.serving.reader import Reader
+from config.serving.trouble import Trouble
 
 # How late what is late may be noticed while others are served.
 LOOK_SECONDS = 0.25
 # How long a worker that has connections sleeps before it accepts, so that an idler one is first: 20 µs asked for
 # are some 70. With 200 µs two workers took a sixth fewer connections, where clients keep none.
 COURTESY_SECONDS = 0.00002
+# How long a worker waits that can accept no connection; it would be told again at once that there is one.
+TROUBLE_SECONDS = 0.01
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -44,8 +43,9 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
         self._next_look = 0.0
+        self._trouble = Trouble(self.log, "connection not accepted")
 
-    def get_thread_pool(self) -> Pool[TConn]:
+    def get_thread_pool(self) -> Pool[Client]:
         """Make the threads."""
         return Pool(self.cfg.threads, self._serve)
 
@@ -71,14 +71,29 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         """
         if self.nr_conns and self.cfg.workers > 1:
             sleep(COURTESY_SECONDS)
-        super().accept(listener)
+        self.accepts(listener)
 
-    def enqueue_req(self, conn: TConn) -> None:
+    def accepts(self, listener: socket.socket) -> bool:
+        """Take a connection in if one is there; False where none can be taken in now, however many are there."""
+        try:
+            sock, address = listener.accept()
+            conn = Client(self.cfg, sock, address, listener.getsockname())
+        except (BlockingIOError, ConnectionAbortedError):
+            # Another worker has it, or it has gone.
+            return True
+        except OSError as error:
+            # No file, no memory, or what befell the connection before (accept(2)): gunicorn would end over it.
+            self._trouble.tell(error)
+            sleep(TROUBLE_SECONDS)
+            return False
+        self._trouble.end()
+        self.nr_conns += 1
+        self.enqueue_req(conn)
+        return True
+
+    def enqueue_req(self, conn: Client) -> None:
         """Take a request in. Gunicorn calls it where it would give a thread to the connection."""
-        if conn.parser:
-            rest = conn.parser.rest()
-        else:
-            rest, conn.peer, conn.data_ready, conn.untaken = b"", Peer(self.cfg, conn), True, 0
+        rest = conn.parser.rest() if conn.parser else b""
         conn.arrival = Arrival(self.largest_body)
         conn.parser = Reader(conn.peer, conn.arrival)
         if (rest and self._adds(conn, rest)) or self._reads(conn):
@@ -104,7 +119,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             if isinstance(conn.arrival, Pause):
                 conn.arrival.end_by(deadline)
 
-    def _on_readable(self, conn: TConn) -> None:
+    def _on_readable(self, conn: Client) -> None:
         if isinstance(conn.arrival, Pause):
             self.enqueue_req(conn)
         elif self._reads(conn):
@@ -112,7 +127,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         else:
             self.poller.wait(conn)
 
-    def _serve(self, conn: TConn) -> None:
+    def _serve(self, conn: Client) -> None:
         """Answer a request, in a thread. What is counted or closed is so in the loop."""
         may_follow = False
         try:
@@ -128,7 +143,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         else:
             self._pause(conn)
 
-    def _pause(self, conn: TConn) -> None:
+    def _pause(self, conn: Client) -> None:
         pause = conn.arrival = Pause(self.cfg.keepalive)
         # Its end may also have come: then the connections are closed with the process.
         with contextlib.suppress(OSError, ValueError):
@@ -137,7 +152,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if not self.alive:
             pause.end_by(monotonic() + STOP_KEEPALIVE_LINGER)
 
-    def _part(self, conn: TConn) -> None:
+    def _part(self, conn: Client) -> None:
         """Shut our side, and let the loop wait for the client's end: to close now could destroy the answer.
 
         Gunicorn waits in the thread.
@@ -153,7 +168,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         else:
             self.poller.wait(conn)
 
-    def _reads(self, conn: TConn) -> bool:
+    def _reads(self, conn: Client) -> bool:
         """Whether there is nothing more to wait for."""
         try:
             # Not `recv`, which would wait as long as the socket's timeout says. The file blocks only where it was
@@ -166,7 +181,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         return self._adds(conn, data)
 
     @staticmethod
-    def _adds(conn: TConn, data: bytes) -> bool:
+    def _adds(conn: Client, data: bytes) -> bool:
         """Whether there is nothing more to wait for, with these bytes; a client that asks may go on."""
         arrival = conn.arrival
         is_over: bool = arrival.add(data)
@@ -179,7 +194,7 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
                 os.write(conn.sock.fileno(), _CONTINUE)
         return is_over
 
-    def _go_on(self, conn: TConn) -> None:
+    def _go_on(self, conn: Client) -> None:
         if conn.arrival.has_head:
             self.tpool.submit(conn)
         else:

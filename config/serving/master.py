@@ -10,6 +10,8 @@ from functools import partial
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
+from config.serving.trouble import Trouble
+
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 # What no process exits with.
 _NO_CODE = -1
@@ -26,8 +28,8 @@ class Spawner:
     """Starts a worker, or says once why none can be started now: the master, which would end, asks again."""
 
     def __init__(self, server: Arbiter) -> None:
-        self._server, self._spawn = server, server.spawn_worker
-        self._trouble = ""
+        self._spawn = server.spawn_worker
+        self._trouble = Trouble(server.log, "worker not started")
         # There is no way to look at it.
         self._umask = os.umask(0o077)
         os.umask(self._umask)
@@ -44,13 +46,11 @@ class Spawner:
         except OSError as error:
             # No process, no file or no memory may be had right now. Gunicorn makes a file with another umask.
             os.umask(self._umask)
-            trouble, self._trouble = self._trouble, type(error).__name__
-            if self._trouble != trouble:
-                self._server.log.error("worker not started", extra={"exception": self._trouble})  # noqa: TRY400 - one line
+            self._trouble.tell(error)
             return None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._trouble = ""
+        self._trouble.end()
         return pid
 
 

@@ -4,7 +4,7 @@ import contextlib
 import re
 import socket
 from http import HTTPStatus
-from select import POLLOUT, poll, select
+from select import select
 from signal import SIG_UNBLOCK, SIGTERM, pthread_sigmask
 from time import monotonic
 from types import FrameType
@@ -22,16 +22,12 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
     UnsupportedTransferCoding,
 )
 from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from config.serving.answer import Answer, GoneError
+from config.serving.client import Client
 from config.serving.intake import IntakeWorker
 from config.serving.master import STOPS
 from config.serving.plain import Environ, Plain
-
-# An answer to a client that has not been asked for longer than this may be more than its connection takes: whoever
-# sends requests and reads no answers would hold a thread for ANSWER_SECONDS with each.
-UNASKED_BYTES = 2048
 
 # What the parser refuses is 400, or one of these.
 _REFUSALS = {
@@ -103,29 +99,27 @@ class DeadlineWorker(IntakeWorker):
         return False
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's
-        """Accept connections or leave them to others; at the end those that are here, and then no more.
-
-        Gunicorn would go on listening while it finishes, and reset at last what came in meanwhile. Where nobody
-        listens, a proxy goes elsewhere before it has sent a byte.
-        """
+        """Accept connections or leave them to others."""
         super().set_accept_enabled(enabled)
-        # One that is worn out (max_requests) leaves them to others.
-        if self._is_told_to_stop and not enabled:
-            for listener in self.sockets:
-                while self._has_waiting(listener):
-                    self.accept(listener)
-                listener.close()
+        if self._is_told_to_stop:
+            self._let_go()
 
-    def handle(self, conn: TConn) -> bool:
+    def murder_pending(self) -> None:
+        """End what is late; gunicorn calls it also while it stops, when more may have been said."""
+        super().murder_pending()
+        if self._is_told_to_stop:
+            self._let_go()
+
+    def handle(self, conn: Client) -> bool:
         """Answer a request, in a thread, unless earlier answers are not taken; whether another one may follow."""
-        if not self._takes_answers(conn):
+        if not conn.takes_answers():
             return False
         if conn.arrival.is_too_long:
             self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders("head"))
             return False
         return super().handle(conn) and not conn.arrival.is_cut
 
-    def handle_request(self, req: Request | Plain, conn: TConn) -> bool:
+    def handle_request(self, req: Request | Plain, conn: Client) -> bool:
         """Have the application answer; whether the connection is kept."""
         self._count_request()
         if conn.arrival.is_cut or not self._keeps_connections():
@@ -160,13 +154,18 @@ class DeadlineWorker(IntakeWorker):
         with contextlib.suppress(OSError):
             client.send(_REFUSAL % (status.value, status.phrase.encode()))
 
-    @staticmethod
-    def _takes_answers(conn: TConn) -> bool:
-        """Whether the client has read enough of them; the system is asked only where it could be too little."""
-        if conn.untaken <= UNASKED_BYTES:
-            return True
-        conn.untaken = 0
-        return _has_room(conn.sock)
+    def _let_go(self) -> None:
+        """Take in the connections that are here, and then no more, once none is accepted.
+
+        Gunicorn would go on listening while it finishes, and reset at last what came in meanwhile. Where nobody
+        listens, a proxy goes elsewhere before it has sent a byte. A worker that is worn out (max_requests) leaves
+        them to others, and lets go when it is told to stop besides.
+        """
+        while self.sockets and not self._accepting:
+            listener = self.sockets.pop()
+            while self._has_waiting(listener) and self.accepts(listener):
+                pass
+            listener.close()
 
     def _has_waiting(self, listener: socket.socket) -> bool:
         """Whether a connection waits that this worker has room for."""
@@ -182,7 +181,7 @@ class DeadlineWorker(IntakeWorker):
         # Gunicorn keeps as many places for those that come as there are threads.
         return bool(self.alive and self.cfg.keepalive and len(self.poller) < self.max_keepalived)
 
-    def _opened(self, req: Request | Plain, conn: TConn) -> tuple[Answer, Environ]:
+    def _opened(self, req: Request | Plain, conn: Client) -> tuple[Answer, Environ]:
         if isinstance(req, Plain):
             return Answer(req, conn.sock, self.cfg), req.environ
         # All of the request is here (RFC 9110 section 10.1.1). Gunicorn would wait here until the client takes a
@@ -205,13 +204,3 @@ class DeadlineWorker(IntakeWorker):
         finally:
             if hasattr(pieces, "close"):
                 pieces.close()
-
-
-def _has_room(sock: socket.socket) -> bool:
-    """Whether the system has at least a third of its room for answers to this client.
-
-    It counts what it takes to keep them, which for small packets is many times their bytes.
-    """
-    poller = poll()
-    poller.register(sock, POLLOUT)
-    return bool(poller.poll(0))

@@ -1,11 +1,12 @@
 """A worker that may open few files."""
 
+import resource
 import socket
 from contextlib import ExitStack
 
 import pytest
 
-from tests.system.clients import Request, ask
+from tests.system.clients import Connection, Request, ask
 from tests.system.conftest import Serve
 from tests.system.processes import PATIENCE
 from tests.system.servers import OURS, Kind
@@ -30,3 +31,17 @@ def test_a_worker_outlives_more_connections_than_it_may_open_files(serve: Serve)
         assert ask(server.port, Request("GET", "/health/live")).status == 200
     assert server.pids() == pids
     assert server.events("Exception in worker process") == []
+
+
+def test_a_worker_outlives_what_it_cannot_accept(serve: Serve) -> None:
+    """It may open no file more for a while: the log says so once, and who waits is answered later."""
+    server = serve(WEB_CONCURRENCY="1")
+    (pid,) = server.pids()
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    with Connection(server.port) as waiting:
+        server.await_events("connection not accepted")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        assert waiting.ask(Request("GET", "/health/live")).status == 200
+    assert server.pids() == [pid]
+    assert len(server.events("connection not accepted")) == 1

@@ -14,7 +14,7 @@ from tests.system.clients import Answer, Connection, ask, ask_together, sending
 from tests.system.conftest import Serve
 from tests.system.processes import accepts, await_until, is_running
 from tests.system.scrapes import scrape, tell
-from tests.system.servers import READY, Server
+from tests.system.servers import READY, Server, gunicorn
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
@@ -72,6 +72,27 @@ def test_a_renewal_is_no_reason_to_go_on(serve: Serve, services: Services, gate:
         await_until(lambda: len(booted(server)) == 3, lambda: f"not replaced:\n{server.log}")
         server.signal(signal.SIGTERM)
         await_until(lambda: tell(server, "/health/ready").status == 503, lambda: f"still ready:\n{server.log}")
+        await_until(server.is_free, lambda: f"still listens:\n{server.log}")
+        gate.set()
+        assert held.result().status == 200
+
+    assert server.wait() == 0
+
+
+def test_a_worn_out_worker_lets_go_when_it_is_told_to_stop(
+    serve: Serve, services: Services, gate: threading.Event
+) -> None:
+    """Until then connections wait for the next one; now there is none: they are taken in, later ones refused."""
+    services.behaviours["held"] = waits(gate)
+    server = serve(gunicorn("--max-requests", "2"), WEB_CONCURRENCY="1")
+    with ThreadPoolExecutor(1) as callers:
+        held = callers.submit(ask, server.port, sending(text="held"))
+        services.ledger.await_entries(1)
+        server.await_events("Autorestarting worker")
+        await_until(partial(accepts_nothing, server), lambda: f"still accepts:\n{server.log}")
+        with Connection(server.port) as waiting:
+            server.signal(signal.SIGTERM)
+            assert waiting.ask(READY).status == 503
         await_until(server.is_free, lambda: f"still listens:\n{server.log}")
         gate.set()
         assert held.result().status == 200

@@ -4,9 +4,13 @@ import contextlib
 import gc
 import inspect
 import itertools
+import os
 import re
 import socket
+from errno import EAGAIN, ECONNABORTED, EMFILE, ENFILE, EPROTO
+from signal import SIGTERM
 from threading import Event, Thread
+from typing import NoReturn
 from weakref import finalize
 
 import pytest
@@ -40,6 +44,17 @@ OVERRIDDEN = {
     "murder_pending": "(self)",
     "_cap_keepalive": "(self, deadline)",
 }
+
+
+class Failing(socket.socket):
+    """A listener on which nothing can be accepted."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    def accept(self) -> NoReturn:
+        raise OSError(self._number, os.strerror(self._number))
 
 
 @pytest.mark.parametrize("name", OVERRIDDEN)
@@ -113,6 +128,36 @@ def test_a_parser_reads_from_whatever_receives() -> None:
     assert unreader.buf.getvalue() == b"y"
     assert "finish_body" in vars(Parser)
     assert list(inspect.signature(get_parser).parameters)[:3] == ["cfg", "source", "source_addr"]
+
+
+def test_an_error_of_accept_is_no_end() -> None:
+    """Whatever befalls a connection before it is taken in: a line in the log, once, and the next one is served."""
+    with served() as worker, socket.create_server(("127.0.0.1", 0)) as listener:
+        told, errors = list[str](), [ENFILE, ENFILE, EPROTO, EAGAIN, ECONNABORTED]
+        worker.worker.log.error = lambda event, extra: told.append(f"{event}: {extra['reason']}")
+        went = []
+        for number in errors:
+            with Failing(number) as failing:
+                went.append(worker.worker.accepts(failing))
+        with socket.create_connection(listener.getsockname()):
+            assert worker.worker.accepts(listener)
+        for conn in worker.worker.poller.waiting():
+            conn.close()
+        assert (went, worker.worker.nr_conns) == ([False, False, False, True, True], 1)
+        assert told == [f"connection not accepted: {os.strerror(number)}" for number in (ENFILE, EPROTO)]
+
+
+def test_nobody_is_waited_for_who_cannot_be_taken_in() -> None:
+    """A worker that stops lets go of its address at once, with all that waits there."""
+    with served() as worker, Failing(EMFILE) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with socket.create_connection(listener.getsockname()):
+            worker.worker.sockets, worker.worker.alive = [listener], False
+            worker.worker.handle_exit(SIGTERM, None)
+            worker.worker.set_accept_enabled(enabled=False)
+            worker.worker.murder_pending()
+            assert (listener.fileno(), worker.worker.nr_conns) == (-1, 0)
 
 
 def test_what_is_asked_of_a_parser() -> None:

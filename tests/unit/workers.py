@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
+from config.serving.client import Client
 from config.serving.poller import Poller
 from config.serving.worker import DeadlineWorker
 
@@ -17,7 +17,7 @@ from config.serving.worker import DeadlineWorker
 class _Here:
     """Threads that are this one."""
 
-    def __init__(self, do: Callable[[TConn], object]) -> None:
+    def __init__(self, do: Callable[[Client], object]) -> None:
         self.submit = do
 
 
@@ -29,9 +29,9 @@ class Served:
     client: socket.socket
     accepted: socket.socket
 
-    def accept(self) -> TConn:
+    def accept(self) -> Client:
         """Have it take the client's connection in; the result is all that is held of it here."""
-        conn = TConn(self.worker.cfg, self.accepted, ("127.0.0.1", 1), ("127.0.0.1", 2))
+        conn = Client(self.worker.cfg, self.accepted, ("127.0.0.1", 1), ("127.0.0.1", 2))
         self.worker.nr_conns += 1
         self.worker.enqueue_req(conn)
         return conn
