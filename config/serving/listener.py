@@ -75,9 +75,10 @@ class Observer:
         }
         workers, ready = (int(total.get(f"send_message_{name}", 0)) for name in ("workers", "workers_ready"))
         reasons = ["draining"] if self.draining else []
-        if not workers:
+        if not workers and self._folder.exists():
+            # A worker that starts makes it anew: where it is gone, those from before still run.
             reasons.append("no worker is running")
-        elif not ready:
+        elif workers and not ready:
             reasons.append("no key to verify tokens with has been loaded")
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
         word = "not ready" if reasons else "ready"

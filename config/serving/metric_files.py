@@ -5,6 +5,7 @@ files than there were workers at once. Renaming and reading exclude each other b
 """
 
 import atexit
+import errno
 import fcntl
 import os
 import shutil
@@ -14,16 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
+from typing import IO
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # What only workers that run have a part in.
 _OF_THE_LIVING = "gauge_live"
-_PREFIX = "send-message-"
-_LOCK, _HELD = "lock", "held"
+# Releases that tell otherwise which folders are held must not come upon these: another way, another beginning.
+_PREFIX = "metrics-of-send-message-"
+_LOCK = "lock"
 # A worker waits no longer than this for a reader, then starts with new files.
 _PATIENCE = 1.0
-# A folder in which nothing is held for longer than this belongs to no master that starts.
-_BEGINNING = 60.0
 # The bytes of a file that prometheus_client makes, and enough for the series of fifty operations.
 _ROOM = {"counter": 524_288, "histogram": 1_048_576, "gauge_livesum": 65_536, "gauge_livemax": 65_536}
 
@@ -36,13 +37,14 @@ def make_folder() -> str:
     mapped. Folders that were left behind, because a master and all that it had started were killed, are removed.
     """
     memory = "/dev/shm"  # noqa: S108 - mkdtemp makes a name that nobody can guess, for nobody else
-    place = memory if os.access(memory, os.W_OK) else tempfile.gettempdir()
-    for folder in Path(place).glob(f"{_PREFIX}*"):
+    place = Path(memory if os.access(memory, os.W_OK) else tempfile.gettempdir())
+    for folder in place.glob(f"{_PREFIX}*"):
         if _is_left_behind(folder):
             remove(str(folder))
-    name = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
-    # Held by this process and its forks, as long as one of them runs.
-    fcntl.flock(os.open(f"{name}/{_HELD}", os.O_CREAT | os.O_RDWR, 0o600), fcntl.LOCK_EX)
+    # Others see it under its name when it is held already.
+    hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=place))
+    _hold(hidden)
+    name = str(hidden.rename(place / hidden.name.removeprefix(".")))
     os.environ[VARIABLE] = name
     atexit.register(partial(_remove, name, os.getpid()))
     return name
@@ -54,11 +56,18 @@ def remove(folder: str) -> None:
 
 
 def take_over(folder: Path) -> None:
-    """Let this process, which has counted nothing yet, go on with the files of one that has ended."""
-    with _locked(folder, fcntl.LOCK_EX) as locked:
+    """Let this process, which has counted nothing yet, go on with the files of one that has ended.
+
+    Where the folder is gone, with what was counted, it is made again.
+    """
+    folder.mkdir(0o700, exist_ok=True)
+    _hold(folder)
+    with (folder / _LOCK).open("a") as lock:
+        if not _can_lock(lock):
+            return
         pids = _pids(folder)
         ended = [pid for pid in pids if not _is_running(pid)]
-        if not locked or os.getpid() in pids or not ended:
+        if os.getpid() in pids or not ended:
             return
         for file in _files_of(folder, ended[0]):
             if file.name.startswith(_OF_THE_LIVING):
@@ -81,8 +90,18 @@ def make_room(folder: Path) -> None:
 
 @contextmanager
 def reading(folder: Path) -> Iterator[list[str]]:
-    """The files to add up, under the lock: none is renamed. Live gauges of ended workers are deleted first."""
-    with _locked(folder, fcntl.LOCK_SH, patience=None):
+    """The files to add up, under the lock: none is renamed. Live gauges of ended workers are deleted first.
+
+    None where the folder is gone.
+    """
+    try:
+        os.close(_opened(folder))
+        lock = (folder / _LOCK).open("a")
+    except FileNotFoundError:
+        yield []
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
         for pid in [pid for pid in _pids(folder) if not _is_running(pid)]:
             for file in _files_of(folder, pid):
                 if file.name.startswith(_OF_THE_LIVING):
@@ -90,22 +109,34 @@ def reading(folder: Path) -> Iterator[list[str]]:
         yield [str(file) for file in folder.glob("*.db") if _size(file)]
 
 
+def _opened(folder: Path) -> int:
+    """A descriptor of it. Raises OSError where it is gone, or somebody else's: anybody may put something there."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    if os.fstat(descriptor).st_uid == os.geteuid():
+        return descriptor
+    os.close(descriptor)
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def _hold(folder: Path) -> None:
+    """Let nobody take it for left behind as long as this process or a fork of it runs."""
+    fcntl.flock(_opened(folder), fcntl.LOCK_SH)
+
+
 def _is_left_behind(folder: Path) -> bool:
-    """Whether this user's folder is held by no process."""
+    """Whether this is a folder of this user's that no process holds."""
     try:
-        # Anybody may put something of that name there, and what is opened may be a pipe.
-        about = folder.lstat()
-        if about.st_uid != os.geteuid():
-            return False
-        if not (folder / _HELD).exists():
-            # A master makes it at once; a reader that came while all was removed has made its lock anew.
-            return time.time() - about.st_mtime > _BEGINNING
-        with (folder / _HELD).open() as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = _opened(folder)
     except OSError:
-        # Somebody holds it, has yet to, or is another user.
         return False
-    return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def _renamed(file: Path) -> Path:
@@ -119,7 +150,8 @@ def _remove(folder: str, owner: int) -> None:
 
 
 def _pids(folder: Path) -> set[int]:
-    return {int(file.stem.rpartition("_")[2]) for file in folder.glob("*.db")}
+    numbers = {file.stem.rpartition("_")[2] for file in folder.glob("*.db")}
+    return {int(number) for number in numbers if number.isdecimal()}
 
 
 def _files_of(folder: Path, pid: int) -> list[Path]:
@@ -144,21 +176,12 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-@contextmanager
-def _locked(folder: Path, how: int, patience: float | None = _PATIENCE) -> Iterator[bool]:
-    """Whether the lock could be had; without `patience` it is waited for."""
-    with (folder / _LOCK).open("a") as lock:
-        if patience is None:
-            fcntl.flock(lock, how)
-            yield True
-            return
-        until = time.monotonic() + patience
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(lock, how | fcntl.LOCK_NB)
-                break
-            if time.monotonic() > until:
-                yield False
-                return
-            time.sleep(0.01)
-        yield True
+def _can_lock(lock: IO[str]) -> bool:
+    """Whether readers let it in."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.01)
+    return False

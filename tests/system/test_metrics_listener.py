@@ -156,14 +156,36 @@ def test_other_servers_have_no_listener(serve: Serve, kind: Kind) -> None:
 
 
 def test_who_lost_the_folder_serves_all_the_same(serve: Serve) -> None:
-    """Something cleaned up where it lies: workers that start then count for themselves."""
+    """Something cleaned up where it lies: the instance stays ready, and SIGHUP makes the folder anew."""
     server = serve()
-    shutil.rmtree(folder(server))
-    (killed, _) = server.pids()
-    os.kill(killed, signal.SIGKILL)
-    server.await_events("metrics not shared")
-    await_until(lambda: len(server.pids()) == 2, lambda: f"not two workers:\n{server.log}")
+    files = folder(server)
+    shutil.rmtree(files)
+    assert tell(server, "/health/ready").status == 200
+    assert scrape(server).total("draining") == 0
+    send(server, 1)
+    server.renew()
+    assert folder(server) == files
     send(server, 3)
+    assert sent(server) == 3
+    await_until(
+        lambda: tell(server, "/health/ready").document["workers"] == 2, lambda: f"not two workers:\n{server.log}"
+    )
+
+
+def test_who_cannot_have_the_folder_counts_for_itself(serve: Serve) -> None:
+    """Something else is in its place: a worker that starts says so, and serves."""
+    server = serve()
+    files = folder(server)
+    shutil.rmtree(files)
+    files.touch()
+    try:
+        (killed, _) = server.pids()
+        os.kill(killed, signal.SIGKILL)
+        server.await_events("metrics not shared")
+        await_until(lambda: len(server.pids()) == 2, lambda: f"not two workers:\n{server.log}")
+        send(server, 3)
+    finally:
+        files.unlink()
 
 
 @pytest.mark.parametrize("version", ["a.b", "1.0.0.0", "²", "9.9"])

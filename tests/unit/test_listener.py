@@ -1,6 +1,7 @@
 """What the listener of METRICS_BIND tells of workers, and how long it listens to whoever asks."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -105,6 +106,15 @@ def test_whoever_comes_beyond_the_most_is_hung_up_on(address: tuple[str, int]) -
 def test_files_that_cannot_be_read_are_an_error(address: tuple[str, int], tmp_path: Path) -> None:
     """Prometheus then counts the scrape as failed, and a probe as not ready; the process itself is alive."""
     tmp_path.rmdir()
+    tmp_path.touch()
     for path in ("/metrics", "/health/ready"):
         assert ask(address, path).startswith(b"HTTP/1.0 500 ")
     assert b"200 OK" in ask(address)
+
+
+def test_files_that_are_gone_are_no_reason(address: tuple[str, int], tmp_path: Path) -> None:
+    """Whoever cleaned up there stopped no worker, and the next one that starts makes the folder anew."""
+    assert b"no worker is running" in ask(address, "/health/ready")
+    shutil.rmtree(tmp_path)
+    assert b'{"status": "ready", "reasons": [], "workers": 0}' in ask(address, "/health/ready")
+    assert ask(address, "/metrics").startswith(b"HTTP/1.0 200 ")

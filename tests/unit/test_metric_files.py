@@ -1,10 +1,11 @@
 """Files of metrics outlive their workers: totals go on, and there are never more files than workers at once."""
 
+import atexit
 import fcntl
 import os
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -162,11 +163,19 @@ def test_there_is_room_for_many_operations(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", MANY], cwd=ROOT, env=environ, check=True)
 
 
-def test_what_others_put_there_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of that name that is somebody else's is neither opened nor removed; this one has a pipe in it."""
+def test_what_others_put_there_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever makes a folder of that name first would lead a worker, and who removes it, wherever they like."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "file").touch()
+    assert not any(map(metric_files._is_left_behind, [tmp_path / "link", tmp_path / "file", tmp_path / "gone"]))
+    with pytest.raises(NotADirectoryError):
+        metric_files.take_over(tmp_path / "link")
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
-    os.mkfifo(tmp_path / "held")
     assert not metric_files._is_left_behind(tmp_path)
+    with pytest.raises(PermissionError):
+        metric_files.take_over(tmp_path)
+    with pytest.raises(PermissionError), metric_files.reading(tmp_path):
+        pass
 
 
 FORKED = """\
@@ -185,14 +194,46 @@ def test_a_fork_that_ends_leaves_the_folder_to_its_master() -> None:
     assert done.stdout == "True\n"
 
 
-@pytest.mark.parametrize("age", [0, 61])
-def test_a_folder_in_which_nothing_is_held_belongs_to_a_master_that_starts_or_to_nobody(
-    tmp_path: Path, age: int
-) -> None:
-    """A master holds its folder right after it has made it; a minute later none will."""
-    then = time.time() - age
-    os.utime(tmp_path, (then, then))
-    assert metric_files._is_left_behind(tmp_path) is (age > 60)
+def test_a_folder_is_seen_when_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masters that start together would otherwise remove one another's; one that nobody holds is left behind."""
+    made = tmp_path / ".metrics-of-send-message-0"
+    made.mkdir()
+    assert metric_files._is_left_behind(made)
+    seen = []
+
+    def rename(before: Path, after: Path) -> Path:
+        seen.append((before.name, metric_files._is_left_behind(before)))
+        return after
+
+    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(atexit, "register", lambda _: None)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: str(made))
+    monkeypatch.setenv(metric_files.VARIABLE, "as before")
+    assert metric_files.make_folder.__wrapped__() == str(tmp_path / "metrics-of-send-message-0")
+    assert seen == [(made.name, False)]
+
+
+def test_a_folder_that_is_gone_is_made_again(tmp_path: Path) -> None:
+    """By the next worker, for this user alone, and held by it; until then there is nothing to read."""
+    folder = tmp_path / "gone"
+    with metric_files.reading(folder) as files:
+        assert files == []
+    work(folder)
+    assert told(folder)["answers_total"] == 1
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert metric_files._is_left_behind(folder)
+    metric_files.take_over(folder)
+    assert not metric_files._is_left_behind(folder)
+
+
+def test_names_that_are_no_workers_are_passed_over(tmp_path: Path) -> None:
+    """They keep no worker from starting."""
+    (tmp_path / "notes.db").touch()
+    metric_files.take_over(tmp_path)
+    with metric_files.reading(tmp_path) as files:
+        assert files == []
 
 
 def test_a_reader_waits_for_whoever_renames(tmp_path: Path) -> None:
