@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -87,9 +88,14 @@ class Companion:
         command = [sys.executable, "-m", "config.serving.listener", str(listening), self._folder, str(os.getpid())]
         # With the variable it would count as one of the workers.
         environ = {name: value for name, value in os.environ.items() if name != metric_files.VARIABLE}
-        return subprocess.Popen(  # noqa: S603 - our own command line
-            command, cwd=_ROOT, env=environ, pass_fds=[listening], stdin=subprocess.DEVNULL
-        )
+        # What tells it to drain, or Ctrl-C, waits until it has a handler; it would end otherwise.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        try:
+            return subprocess.Popen(  # noqa: S603 - our own command line
+                command, cwd=_ROOT, env=environ, pass_fds=[listening], stdin=subprocess.DEVNULL
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _manage(self, manage_workers: partial[None]) -> None:
         # The master comes by at least once a second.

@@ -180,6 +180,8 @@ def serve(listening: socket.socket, folder: Path, master: int) -> None:
     signal.signal(signal.SIGTERM, drain)
     # Ctrl-C reaches all processes of a terminal.
     signal.signal(signal.SIGINT, drain)
+    # The master has it start without them.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     threading.Thread(target=_Server(listening, observer).serve_forever, daemon=True).start()
     while os.getppid() == master:
         time.sleep(_MASTER_WATCHED_EVERY)

@@ -1,5 +1,6 @@
 """The address of METRICS_BIND, in the hands of gunicorn's master."""
 
+import signal
 import socket
 import threading
 import time
@@ -58,3 +59,23 @@ def test_what_keeps_the_listener_from_starting_is_told_once(tmp_path: Path) -> N
         ours.keep()
     told = [call.args for call in ours._server.log.error.call_args_list]
     assert told == [("listener not started",)]
+
+
+def test_a_listener_that_is_only_starting_is_told_to_drain(tmp_path: Path) -> None:
+    """The signal waits for a handler: it would end, and while the master stops nobody starts another one."""
+    ours = companion("127.0.0.1:0", tmp_path)
+    ours.bind()
+    ours.keep()
+    assert ours._process is not None
+    assert ours._socket is not None
+    with ours._process as listener:
+        try:
+            listener.send_signal(signal.SIGINT)
+            listener.terminate()
+            with socket.create_connection(ours._socket.getsockname(), timeout=30) as probe:
+                probe.sendall(b"GET /health/ready HTTP/1.0\r\n\r\n")
+                assert b'"draining"' in probe.makefile("rb").read()
+        finally:
+            ours.end()
+            ours.release()
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGTERM, signal.SIGINT}
