@@ -5,29 +5,26 @@ which forks, stays without threads. It ends with the master.
 """
 
 import io
-import json
 import logging
 import logging.config
 import os
+import re
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
-
 from config.logs import dictionary
 from config.serving import metric_files
+from config.serving.observer import JSON, Answer, Observer, encoded
 from config.serving.patience import PATIENCE, Patient
 
 logger = logging.getLogger("config.serving.listener")
@@ -35,71 +32,19 @@ logger = logging.getLogger("config.serving.listener")
 # So many requests at once; whoever comes beyond that is hung up on.
 _MOST = 256
 _MASTER_WATCHED_EVERY = 0.5
-
-Answer = tuple[int, str, bytes]
-
-
-class Observer:
-    """What can be told of a master's workers, from the files in `folder`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.draining = False
-        self._folder = folder
-
-    def metrics(self, accepted: str) -> Answer:
-        """All metrics, in the format that is `accepted`."""
-        registry = CollectorRegistry()
-        Gauge("draining", "1 once the master was told to stop", namespace="send_message", registry=registry).set(
-            self.draining
-        )
-        registry.register(self)
-        try:
-            encode, kind = choose_encoder(accepted)
-        except (ValueError, TypeError):
-            # It does not look whether a version is a number: `a.b` is a ValueError.
-            encode, kind = choose_encoder("")
-        return HTTPStatus.OK, kind, encode(registry)
-
-    def collect(self) -> list[Metric]:
-        """What all workers have counted; a registry asks for it by this name."""
-        return self._collect("")
-
-    def live(self, _: str) -> Answer:
-        """200: the listener is alive, and so is its master."""
-        return _json(HTTPStatus.OK, {"status": "ok"})
-
-    def ready(self, _: str) -> Answer:
-        """Whether requests should be sent here, and why not if not."""
-        total = {
-            metric.name: sum(sample.value for sample in metric.samples) for metric in self._collect("gauge_live")
-        }
-        workers, ready = (int(total.get(f"send_message_{name}", 0)) for name in ("workers", "workers_ready"))
-        reasons = ["draining"] if self.draining else []
-        if not workers and self._folder.exists():
-            # A worker that starts makes it anew: where it is gone, those from before still run.
-            reasons.append("no worker is running")
-        elif workers and not ready:
-            reasons.append("no key to verify tokens with has been loaded")
-        status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-        word = "not ready" if reasons else "ready"
-        return _json(status, {"status": word, "reasons": reasons, "workers": workers})
-
-    def nothing(self, _: str) -> Answer:
-        """404, for every other path."""
-        return _json(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this path."})
-
-    def _collect(self, beginning: str) -> list[Metric]:
-        """The metrics of all workers, of the files whose names begin so."""
-        with metric_files.reading(self._folder) as files:
-            wanted = [file for file in files if os.path.basename(file).startswith(beginning)]  # noqa: PTH119 - a text
-            merged = MultiProcessCollector.merge(wanted)  # type: ignore[no-untyped-call]
-        return list(merged)
+# As the API has it; nothing here imports `app`.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_CODES = {HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR"}
 
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE
     server_version, sys_version = "send-message", ""
+    # Whatever was asked for: without a version there would be no head.
+    default_request_version = "HTTP/1.0"
     server: "_Server"
+    # Until they are read; what comes may be no request.
+    path, headers = "", Message()
 
     def setup(self) -> None:
         """Read within limits."""
@@ -108,23 +53,62 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer one request; the connection then closes."""
-        status, kind, body = self._answer()
+        answer = self.server.paths.get(self._place())
+        if answer is None:
+            self._refuse(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+            return
+        try:
+            given = answer(self.headers.get("Accept", ""))
+        except Exception as error:  # noqa: BLE001 - whoever asks is told that nothing is known, the log why
+            logger.error("listener cannot answer", extra={"exception": type(error).__name__})  # noqa: TRY400 - one line
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "The files of the workers cannot be read.")
+        else:
+            self._give(given, self._request_id())
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - http.server's
+        """Refuse what http.server refuses, and repeat nothing of it; where there is no `do_METHOD`, too."""
+        status = HTTPStatus(code)
+        if status is not HTTPStatus.NOT_IMPLEMENTED:
+            self._refuse(status, f"{status.phrase}.")
+        elif self._place() in self.server.paths:
+            self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "This path takes GET and HEAD.", Allow="GET, HEAD")
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+
+    def _refuse(self, status: HTTPStatus, sentence: str, **headers: str) -> None:
+        """The error object of the API."""
+        request_id = self._request_id()
+        document: dict[str, object] = {
+            "error": sentence,
+            "code": _CODES.get(status, status.name),
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "path": self._place(),
+            "request_id": request_id,
+        }
+        self._give((status, JSON, encoded(document)), request_id, **headers)
+
+    def _give(self, answer: Answer, request_id: str, **headers: str) -> None:
+        status, kind, body = answer
         self.connection.settimeout(PATIENCE)
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Request-ID", request_id)
+        self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _answer(self) -> Answer:
-        answer = self.server.paths.get(self.path.partition("?")[0], self.server.otherwise)
-        try:
-            return answer(self.headers.get("Accept", ""))
-        except Exception as error:  # noqa: BLE001 - whoever asks is told that nothing is known, the log why
-            logger.error("listener cannot answer", extra={"exception": type(error).__name__})  # noqa: TRY400 - one line
-            return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "The files of the workers cannot be read."})
+    def _place(self) -> str:
+        return self.path.partition("?")[0]
+
+    def _request_id(self) -> str:
+        """The caller's, if it is one."""
+        given = self.headers.get("X-Request-ID", "")
+        return given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
     do_HEAD = do_GET  # noqa: N815 - http.server's
 
@@ -140,7 +124,6 @@ class _Server(ThreadingHTTPServer):
         self.socket.close()
         self.socket = listening
         self._free = threading.BoundedSemaphore(_MOST)
-        self.otherwise = observer.nothing
         self.paths: dict[str, Callable[[str], Answer]] = {
             "/metrics": observer.metrics,
             "/health/live": observer.live,
@@ -186,10 +169,6 @@ def serve(listening: socket.socket, folder: Path, master: int) -> None:
     while os.getppid() == master:
         time.sleep(_MASTER_WATCHED_EVERY)
     metric_files.remove(str(folder))
-
-
-def _json(status: int, document: dict[str, object]) -> Answer:
-    return status, "application/json", json.dumps(document).encode() + b"\n"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from config.serving.listener import Observer, _Server
+from config.serving.listener import _Server
+from config.serving.observer import Observer
 from config.serving.patience import Patient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,8 +88,13 @@ def address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[s
 
 def ask(address: tuple[str, int], path: str = "/health/live") -> bytes:
     """What a probe is told."""
+    return exchange(address, b"GET %b HTTP/1.0\r\n\r\n" % path.encode())
+
+
+def exchange(address: tuple[str, int], data: bytes) -> bytes:
+    """All that comes back."""
     with socket.create_connection(address, timeout=5) as client:
-        client.sendall(b"GET %b HTTP/1.0\r\n\r\n" % path.encode())
+        client.sendall(data)
         return client.makefile("rb").read()
 
 
@@ -118,3 +124,40 @@ def test_files_that_are_gone_are_no_reason(address: tuple[str, int], tmp_path: P
     shutil.rmtree(tmp_path)
     assert b'{"status": "ready", "reasons": [], "workers": 0}' in ask(address, "/health/ready")
     assert ask(address, "/metrics").startswith(b"HTTP/1.0 200 ")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "code"),
+    [
+        ("GET /nothing?at=all HTTP/1.0", 404, "NOT_FOUND"),
+        ("POST /nothing HTTP/1.0", 404, "NOT_FOUND"),
+        ("POST /metrics HTTP/1.0", 405, "METHOD_NOT_ALLOWED"),
+        ("<b> /health/live HTTP/1.0", 405, "METHOD_NOT_ALLOWED"),
+        ("GET /metrics HTTP/9.9", 505, "HTTP_VERSION_NOT_SUPPORTED"),
+        ("GET /metrics <b> HTTP/1.0", 400, "BAD_REQUEST"),
+    ],
+)
+def test_a_refusal_is_as_those_of_the_api(
+    address: tuple[str, int], request_line: str, status: int, code: str
+) -> None:
+    """Its error object, the same general headers, and nothing of what was asked but the path."""
+    told = exchange(address, f"{request_line}\r\n\r\n".encode())
+    head, _, body = told.partition(b"\r\n\r\n")
+    answer = json.loads(body)
+    assert set(answer) == {"error", "code", "timestamp", "path", "request_id"}
+    assert (answer["code"], answer["path"] in {"", "/nothing", "/metrics", "/health/live"}) == (code, True)
+    assert b"<" not in told
+    lines = head.decode().split("\r\n")
+    assert lines[0].startswith(f"HTTP/1.0 {status} ")
+    assert {f"X-Request-ID: {answer['request_id']}", "Content-Type: application/json"} < set(lines)
+    assert ("Allow: GET, HEAD" in lines) is (status == 405)
+
+
+@pytest.mark.parametrize(("given", "is_taken"), [("an-id", True), ("no id", False), ("x" * 65, False)])
+def test_every_answer_has_the_general_headers(address: tuple[str, int], given: str, is_taken: bool) -> None:  # noqa: FBT001
+    """And the caller's request id, where it is one."""
+    told = exchange(address, f"GET /health/live HTTP/1.0\r\nX-Request-ID: {given}\r\n\r\n".encode())
+    lines = told.decode().split("\r\n")
+    assert {"X-Content-Type-Options: nosniff", "Cache-Control: no-store"} < set(lines)
+    (request_id,) = [line.removeprefix("X-Request-ID: ") for line in lines if line.startswith("X-Request-ID: ")]
+    assert (request_id == given) is is_taken
