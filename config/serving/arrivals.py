@@ -1,6 +1,7 @@
 """What has come of a request, told from its bytes (RFC 9112): whether that is all, and how long it may take."""
 
 import re
+from collections.abc import Callable
 from time import monotonic
 
 # A head is a packet or two; in five seconds each of them may be lost twice (RFC 6298).
@@ -39,22 +40,23 @@ class Arrival:
         self.expects_continue = False
         self._data = bytearray()
         self._largest_body = largest_body
-        # Where the next thing to look at begins: the head's end, a chunk, the trailers' end, the request's end.
-        self._at = 0
-        self._is_chunked = self._is_in_trailers = False
+        # What is waited for. Not bound to this one: that would be a cycle, which only the collector frees.
+        self._step: Callable[[Arrival], bool] = Arrival._has_head
+        # How far it has been looked at, and where the request ends if its head says how long it is.
+        self._seen = self._end = 0
 
     def add(self, data: bytes) -> bool:
         """Add bytes (none: the client sends no more); True once the request is whole, or can be refused."""
         self._data += data
         self.is_cut = not data
-        return self.is_cut or (self._has_body() if self.has_head else self._ends_head())
+        return self.is_cut or self._step(self)
 
     def whole(self) -> bytes:
         """All bytes of the request, where its head says how many; none where it does not, or some are missing.
 
         To be asked before any is received.
         """
-        return b"" if self.is_cut or self._is_chunked else bytes(self._data[: self._at])
+        return bytes(self._data[: self._end]) if self._step is Arrival._has_body and not self.is_cut else b""
 
     def recv(self, size: int) -> bytes:
         """At most so much of what came, then nothing.
@@ -79,24 +81,32 @@ class Arrival:
         """Forget what was not received; nobody will ask for it."""
         self._data.clear()
 
-    def _ends_head(self) -> bool:
-        end = self._data.find(b"\r\n\r\n", self._at)
+    def _has_head(self) -> bool:
+        end = self._data.find(b"\r\n\r\n", self._seen)
         self.is_too_long = (len(self._data) if end < 0 else end) > LARGEST_HEAD
         if end < 0 or self.is_too_long:
             self.has_head = self.is_cut = self.is_too_long or self._has_bare_lf()
-            self._at = max(0, len(self._data) - 3)
+            self._seen = max(0, len(self._data) - 3)
             return self.is_cut
         self.has_head, self.deadline = True, monotonic() + BODY_SECONDS
         # In small letters: to search for names in any case takes far longer.
         head = bytes(self._data[: end + 2]).lower()
-        length = _LENGTH.search(head)
-        self._is_chunked = b"\r\ntransfer-encoding:" in head
-        self._at = end + 4 + (int(length[1]) if length and not self._is_chunked else 0)
-        self.is_cut = self._at > end + 4 + self._largest_body
-        if self.is_cut or self._has_body():
+        self._seen = self._end = end + 4
+        if b"\r\ntransfer-encoding:" in head:
+            self._step = Arrival._has_chunks
+        else:
+            length = _LENGTH.search(head)
+            size = int(length[1]) if length else 0
+            self.is_cut = size > self._largest_body
+            self._step, self._end = Arrival._has_body, self._end + size
+        if self.is_cut or self._step(self):
             return True
         self._take_expectation(end + 2)
         return False
+
+    def _has_bare_lf(self) -> bool:
+        """Whether the parser can refuse it already: lines that end with LF alone."""
+        return _BARE_LF.search(self._data, self._seen) is not None
 
     def _take_expectation(self, end: int) -> None:
         """Take the field out when this worker answers it, lest gunicorn answers it once more."""
@@ -106,39 +116,44 @@ class Arrival:
             self.expects_continue = True
             begin, end = expectation.start(), expectation.end() - 2
             del expectation, self._data[begin:end]
-            self._at -= end - begin
-
-    def _has_bare_lf(self) -> bool:
-        """Whether the parser can refuse it already: lines that end with LF alone."""
-        return _BARE_LF.search(self._data, self._at) is not None
+            self._seen -= end - begin
+            self._end -= end - begin
 
     def _has_body(self) -> bool:
-        if not self._is_chunked:
-            return len(self._data) >= self._at
-        self.is_cut = len(self._data) > LARGEST_HEAD + _BYTES_A_CHUNKED_BYTE * self._largest_body
-        return self.is_cut or self._has_last_chunk()
+        return len(self._data) >= self._end
 
-    def _has_last_chunk(self) -> bool:
+    def _has_chunks(self) -> bool:
+        if self._is_too_large():
+            return True
         # A chunk may be said to end further on than any index can be.
-        while not self._is_in_trailers and self._at < len(self._data):
-            chunk = _CHUNK.match(self._data, self._at)
+        while self._seen < len(self._data):
+            chunk = _CHUNK.match(self._data, self._seen)
             if chunk is None:
                 return self._is_no_size()
             size = int(chunk[1], 16)
-            self._is_in_trailers = size == 0
-            # The trailers end with the first empty line, which may be that behind the last size.
-            self._at = chunk.end() + (size + 2 if size else -2)
-        return self._is_in_trailers and self._has_trailers()
+            if not size:
+                # The trailers end with the first empty line, which may be that behind the last size.
+                self._step, self._seen = Arrival._has_trailers, chunk.end() - 2
+                return self._has_trailers()
+            self._seen = chunk.end() + size + 2
+        return False
 
     def _is_no_size(self) -> bool:
         """Whether the parser can refuse what stands where the size of a chunk should be."""
-        self.is_cut = len(self._data) - self._at > _LONGEST_SIZE
-        return self.is_cut or self._data.find(b"\r\n", self._at) >= 0
+        self.is_cut = len(self._data) - self._seen > _LONGEST_SIZE
+        return self.is_cut or self._data.find(b"\r\n", self._seen) >= 0
 
     def _has_trailers(self) -> bool:
-        end = self._data.find(b"\r\n\r\n", self._at)
-        self._at = max(self._at, len(self._data) - 3)
+        if self._is_too_large():
+            return True
+        end = self._data.find(b"\r\n\r\n", self._seen)
+        self._seen = max(self._seen, len(self._data) - 3)
         return end >= 0
+
+    def _is_too_large(self) -> bool:
+        """Whether no body that may be has so many bytes around it."""
+        self.is_cut = len(self._data) > LARGEST_HEAD + _BYTES_A_CHUNKED_BYTE * self._largest_body
+        return self.is_cut
 
 
 class Farewell:
