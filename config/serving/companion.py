@@ -105,6 +105,8 @@ class Companion:
         manage_workers()
 
     def _drain(self, handle_term: partial[None]) -> None:
+        # It may have to be started, or started again: from now on nobody does.
+        self.keep()
         if self._process is not None:
             self._process.terminate()
         handle_term()

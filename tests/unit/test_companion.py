@@ -61,17 +61,17 @@ def test_what_keeps_the_listener_from_starting_is_told_once(tmp_path: Path) -> N
     assert told == [("listener not started",)]
 
 
-def test_a_listener_that_is_only_starting_is_told_to_drain(tmp_path: Path) -> None:
-    """The signal waits for a handler: it would end, and while the master stops nobody starts another one."""
-    ours = companion("127.0.0.1:0", tmp_path)
+def test_a_listener_that_is_not_there_yet_is_told_to_drain(tmp_path: Path) -> None:
+    """The master has just started, and stops: whoever asks is told so, by a listener that hears of it at once."""
+    ours, handled = companion("127.0.0.1:0", tmp_path), Mock()
     ours.bind()
-    ours.keep()
+    ours._drain(handled)
+    handled.assert_called_once()
     assert ours._process is not None
     assert ours._socket is not None
     with ours._process as listener:
         try:
             listener.send_signal(signal.SIGINT)
-            listener.terminate()
             with socket.create_connection(ours._socket.getsockname(), timeout=30) as probe:
                 probe.sendall(b"GET /health/ready HTTP/1.0\r\n\r\n")
                 assert b'"draining"' in probe.makefile("rb").read()
