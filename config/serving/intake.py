@@ -8,29 +8,24 @@ threads read what came. This is what a buffering proxy does; TLS and HTTP/2 stay
 import contextlib
 import os
 import socket
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER  # type: ignore[import-untyped]
 
+from config.serving.accepting import AcceptingWorker
 from config.serving.arrivals import Arrival, Farewell, Pause
 from config.serving.client import Client
 from config.serving.poller import Poller
 from config.serving.pool import Pool
 from config.serving.reader import Reader
-from config.serving.trouble import Trouble
 
 # How late what is late may be noticed while others are served.
 LOOK_SECONDS = 0.25
-# How long a worker that has connections sleeps before it accepts, so that an idler one is first: 20 µs asked for
-# are some 70. With 200 µs two workers took a sixth fewer connections, where clients keep none.
-COURTESY_SECONDS = 0.00002
-# How long a worker waits that can accept no connection; it would be told again at once that there is one.
-TROUBLE_SECONDS = 0.01
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+class IntakeWorker(AcceptingWorker):
     """The loop takes in what comes, and a thread that has answered puts the connection back by itself.
 
     Connections are counted and closed in the loop alone.
@@ -43,7 +38,6 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
         self._next_look = 0.0
-        self._trouble = Trouble(self.log, "connection not accepted")
 
     def get_thread_pool(self) -> Pool[Client]:
         """Make the threads."""
@@ -64,33 +58,6 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         """Give everybody that is readable what is theirs; a worker that stops looks often at what is late."""
         self.poller.dispatch(timeout if self.alive else min(timeout, LOOK_SECONDS))
 
-    def accept(self, listener: socket.socket) -> None:
-        """Take a connection in, a moment later where another worker may have fewer of them: it should be faster.
-
-        All workers wake up for it, and the first one would take whatever a client opens at once.
-        """
-        if self.nr_conns and self.cfg.workers > 1:
-            sleep(COURTESY_SECONDS)
-        self.accepts(listener)
-
-    def accepts(self, listener: socket.socket) -> bool:
-        """Take a connection in if one is there; False where none can be taken in now, however many are there."""
-        try:
-            sock, address = listener.accept()
-            conn = Client(self.cfg, sock, address, listener.getsockname())
-        except (BlockingIOError, ConnectionAbortedError):
-            # Another worker has it, or it has gone.
-            return True
-        except OSError as error:
-            # No file, no memory, or what befell the connection before (accept(2)): gunicorn would end over it.
-            self._trouble.tell(error)
-            sleep(TROUBLE_SECONDS)
-            return False
-        self._trouble.end()
-        self.nr_conns += 1
-        self.enqueue_req(conn)
-        return True
-
     def enqueue_req(self, conn: Client) -> None:
         """Take a request in. Gunicorn calls it where it would give a thread to the connection."""
         rest = conn.parser.rest() if conn.parser else b""
@@ -107,6 +74,8 @@ class IntakeWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if now < self._next_look:
             return
         self._next_look = now + LOOK_SECONDS
+        if self.is_told_to_stop:
+            self.let_go()
         for conn in self.poller.waiting():
             if conn.arrival.deadline <= now:
                 conn.arrival.is_cut = True

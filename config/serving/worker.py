@@ -4,7 +4,6 @@ import contextlib
 import re
 import socket
 from http import HTTPStatus
-from select import select
 from signal import SIG_UNBLOCK, SIGTERM, pthread_sigmask
 from time import monotonic
 from types import FrameType
@@ -67,7 +66,6 @@ class DeadlineWorker(IntakeWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
         self._next_publication = 0.0
-        self._is_told_to_stop = False
 
     def init_signals(self) -> None:
         """Listen for signals; those to stop have waited since the fork."""
@@ -86,7 +84,7 @@ class DeadlineWorker(IntakeWorker):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain."""
-        self._is_told_to_stop = True
+        self.is_told_to_stop = True
         if self.watch is not None:
             self.watch.drain()
         super().handle_exit(sig, frame)
@@ -97,18 +95,6 @@ class DeadlineWorker(IntakeWorker):
             return True
         self.handle_exit(SIGTERM, None)
         return False
-
-    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's
-        """Accept connections or leave them to others."""
-        super().set_accept_enabled(enabled)
-        if self._is_told_to_stop:
-            self._let_go()
-
-    def murder_pending(self) -> None:
-        """End what is late; gunicorn calls it also while it stops, when more may have been said."""
-        super().murder_pending()
-        if self._is_told_to_stop:
-            self._let_go()
 
     def handle(self, conn: Client) -> bool:
         """Answer a request, in a thread, unless earlier answers are not taken; whether another one may follow."""
@@ -153,23 +139,6 @@ class DeadlineWorker(IntakeWorker):
         client.setblocking(False)
         with contextlib.suppress(OSError):
             client.send(_REFUSAL % (status.value, status.phrase.encode()))
-
-    def _let_go(self) -> None:
-        """Take in the connections that are here, and then no more, once none is accepted.
-
-        Gunicorn would go on listening while it finishes, and reset at last what came in meanwhile. Where nobody
-        listens, a proxy goes elsewhere before it has sent a byte. A worker that is worn out (max_requests) leaves
-        them to others, and lets go when it is told to stop besides.
-        """
-        while self.sockets and not self._accepting:
-            listener = self.sockets.pop()
-            while self._has_waiting(listener) and self.accepts(listener):
-                pass
-            listener.close()
-
-    def _has_waiting(self, listener: socket.socket) -> bool:
-        """Whether a connection waits that this worker has room for."""
-        return self.nr_conns < self.worker_connections and bool(select([listener], [], [], 0)[0])
 
     def _count_request(self) -> None:
         self.nr += 1
