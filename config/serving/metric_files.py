@@ -55,6 +55,11 @@ def remove(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def are_gone() -> bool:
+    """Whether the folder that prometheus_client knows has been removed: nothing can be counted there any more."""
+    return VARIABLE in os.environ and not Path(os.environ[VARIABLE]).exists()
+
+
 def take_over(folder: Path) -> None:
     """Let this process, which has counted nothing yet, go on with the files of one that has ended.
 

@@ -22,6 +22,7 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
 )
 from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
 
+from config.serving import metric_files
 from config.serving.answer import Answer, GoneError
 from config.serving.client import Client
 from config.serving.intake import IntakeWorker
@@ -71,6 +72,15 @@ class DeadlineWorker(IntakeWorker):
         """Listen for signals; those to stop have waited since the fork."""
         super().init_signals()
         pthread_sigmask(SIG_UNBLOCK, STOPS)
+
+    def load_wsgi(self) -> None:
+        """Load the application; where metrics were removed this moment, end, and let the next worker do it."""
+        try:
+            super().load_wsgi()
+        except FileNotFoundError:
+            if metric_files.are_gone():
+                raise SystemExit(1) from None
+            raise
 
     def notify(self) -> None:
         """Show the master that the worker is alive, and everybody how things stand in it, once a second."""

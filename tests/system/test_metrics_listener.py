@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,17 @@ from tests.system.scrapes import ROUTE, folder, listener, listeners, scrape, tel
 from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server
 
 pytestmark = pytest.mark.system
+
+# An application that is loaded when its folder has just been removed, the first time.
+UNLUCKY = """\
+import os, shutil
+from pathlib import Path
+first = Path(__file__).parent / "first"
+if not first.exists():
+    first.touch()
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+from wsgi import app
+"""
 
 
 def sent(server: Server) -> int:
@@ -171,6 +183,17 @@ def test_who_lost_the_folder_serves_all_the_same(serve: Serve) -> None:
     await_until(
         lambda: tell(server, "/health/ready").document["workers"] == 2, lambda: f"not two workers:\n{server.log}"
     )
+
+
+def test_a_worker_that_loses_the_folder_as_it_starts_is_not_the_last(serve: Serve, tmp_path: Path) -> None:
+    """The next one makes it anew; gunicorn takes one that cannot start for a reason to end."""
+    (tmp_path / "unlucky.py").write_text(UNLUCKY)
+    command = (*OURS.arguments(0)[:-1], "unlucky:app")
+    kind = Kind("an application that loses the folder", lambda _: command, epoll=True)
+    server = serve(kind, WEB_CONCURRENCY="1", PYTHONPATH=str(tmp_path))
+    assert len(server.events("Booting worker")) == 2
+    send(server, 1)
+    assert sent(server) == 1
 
 
 def test_who_cannot_have_the_folder_counts_for_itself(serve: Serve) -> None:

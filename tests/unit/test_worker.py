@@ -31,6 +31,7 @@ OVERRIDDEN = {
     "run": "(self)",
     "wait_for_and_dispatch_events": "(self, timeout)",
     "init_signals": "(self)",
+    "load_wsgi": "(self)",
     "notify": "(self)",
     "handle_exit": "(self, sig, frame)",
     "is_parent_alive": "(self)",
