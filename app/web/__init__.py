@@ -1,1 +1,1 @@
-"""What stands between the wire and a view."""
+"""The HTTP layer around the views."""

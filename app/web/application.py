@@ -1,4 +1,4 @@
-"""The Flask application, reduced to what the service uses of one."""
+"""The Flask application, without the parts of Flask that the service does not use."""
 
 from typing import Any
 
@@ -10,23 +10,23 @@ from app.web.watching import Watch
 
 
 class _Sessionless(SessionInterface):
-    """No sessions; Flask's own would look for one in each request."""
+    """No sessions; Flask's own interface would look for one in each request."""
 
     _none = NullSession()
 
     def open_session(self, *_: object) -> NullSession:
-        """One that nothing can be kept in."""
+        """Return a session that stores nothing."""
         return self._none
 
 
 class Application(Flask):
-    """Flask without what no route here uses. Its server publishes what `watch` sees, and tells it to drain."""
+    """Flask without what no route here uses. The worker publishes the metrics of `watch` and tells it to drain."""
 
     watch: Watch
     session_interface = _Sessionless()
 
     def wsgi_app(self, environ: Any, start_response: Any) -> Any:  # noqa: ANN401 - as Flask declares it
-        """Answer a request, seen from its beginning to its end."""
+        """Answer a request, reporting its beginning and its end to `watch`."""
         self.watch.begin(environ)
         try:
             return super().wsgi_app(environ, start_response)
@@ -34,15 +34,14 @@ class Application(Flask):
             self.watch.end(environ)
 
     def ensure_sync(self, func: Any) -> Any:  # noqa: ANN401 - as Flask declares it
-        """Return the function as it is."""
-        # Flask would look at each request's view and hooks whether they are coroutines: none is.
+        """Skip Flask's coroutine check, which runs on each request: every view and hook is synchronous."""
         return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Find routes by path and method alone, whatever host the request claims to be for.
+        """Match routes by path and method alone, ignoring the Host header.
 
-        An offer to upgrade is declined by ignoring it (RFC 9110 section 7.8); what Flask makes here would let
-        Werkzeug answer 400, and takes 10 µs more.
+        An Upgrade header is ignored, which declines it (RFC 9110 section 7.8); with Flask's own adapter Werkzeug
+        would answer 400, and building it takes 10 µs longer.
         """
         if request is None:
             return super().create_url_adapter(None)

@@ -1,4 +1,4 @@
-"""What a route takes and gives: `@takes` reads body or query by a schema, `@gives` wraps what the view returns."""
+"""Input and output of a view: `@takes` validates the body or the query, `@gives` wraps the returned value."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -24,9 +24,9 @@ _MOST_NAMES = 100
 def takes(
     schema: type[Body], *, location: Literal["json", "query"] = "json"
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Hand the view the validated JSON body as `body`, or the validated query of the URL as `query`.
+    """Pass the validated JSON body to the view as `body`, or the validated query string as `query`.
 
-    Any other is answered 400 with the schema's `refusal`; a body that is too large is not read to its end.
+    Invalid input is answered 400 with the schema's `refusal`; a body that is too large is not read to its end.
     Raises DeclarationError.
     """
     if not _is_class(schema, Body):
@@ -53,9 +53,9 @@ def takes(
 def gives(
     message: str, schema: type[Schema], *, under: str = "data"
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Answer 200 with `{"message": message, under: what the view returns}`; the schema describes the latter.
+    """Answer 200 with `{"message": message, under: <the view's value>}`; `schema` describes that value.
 
-    A list is answered in pages: let the schema be `page_of` its items, and `under` the list's name.
+    Lists are paginated: make `schema` the `page_of` the items' schema, and `under` the name of the list.
     Raises DeclarationError.
     """
     if not _is_class(schema, Schema):
@@ -79,7 +79,7 @@ def _is_class(found: object, kind: type) -> bool:
 
 
 def json_body() -> Any:  # noqa: ANN401 - whatever JSON can hold
-    """The request's JSON body, read once; raises InvalidParamsError, BodyTooLargeError."""
+    """Return the parsed JSON body, read once per request; raises InvalidParamsError, BodyTooLargeError."""
     request = current()
     if _KEY not in request.environ:
         try:
@@ -90,7 +90,7 @@ def json_body() -> Any:  # noqa: ANN401 - whatever JSON can hold
 
 
 def _query() -> dict[str, str]:
-    """The values of the query, each name given once, in UTF-8 and without U+0000."""
+    """Return the query parameters: names unique, values valid UTF-8 without U+0000; raises InvalidParamsError."""
     try:
         given = current().query_string.decode("ascii")
         pairs = parse_qsl(given, keep_blank_values=True, errors="strict", max_num_fields=_MOST_NAMES)
@@ -106,17 +106,17 @@ _READERS: dict[str, tuple[str, Callable[[], Any]]] = {"json": ("body", json_body
 
 
 def _raw_body(request: Request) -> bytes:
-    """The body's bytes, if it is announced as JSON in UTF-8 and not larger than MAX_BODY_BYTES."""
+    """Return the body if its Content-Type is JSON in UTF-8 and it is not larger than MAX_BODY_BYTES."""
     if not _is_json(request):
         raise InvalidParamsError
     largest, announced = services().largest_body, get_content_length(request.environ)
     if (announced or 0) > largest:
         raise BodyTooLargeError
-    # One byte more tells a chunked body that is too large from one that just fits.
+    # One extra byte distinguishes a chunked body that is too large from one that just fits.
     data = _read(_stream(request), largest + 1)
     if len(data) > largest:
         raise BodyTooLargeError
-    # Shorter than announced it is incomplete (RFC 9112 section 8), even if what came is JSON.
+    # A body shorter than its Content-Length is incomplete (RFC 9112 section 8), even if it parses as JSON.
     if announced not in {None, len(data)}:
         raise InvalidParamsError
     return data
@@ -124,14 +124,14 @@ def _raw_body(request: Request) -> bytes:
 
 def _is_json(request: Request) -> bool:
     if request.environ.get("CONTENT_TYPE") == "application/json":
-        # As nearly everybody writes it; there is nothing to parse.
+        # The usual spelling, with no parameters to parse.
         return True
     charset = request.mimetype_params.get("charset", "utf-8")
     return request.mimetype == "application/json" and charset.lower() == "utf-8"
 
 
 def _stream(request: Request) -> IO[bytes]:
-    """Where the body is to be read; a server that ends it needs nothing around it."""
+    """Return the stream of the body, without Werkzeug's wrapper if the server itself ends the stream."""
     environ = request.environ
     found: IO[bytes] = environ["wsgi.input"] if environ.get("wsgi.input_terminated") else request.stream
     return found
@@ -140,10 +140,10 @@ def _stream(request: Request) -> IO[bytes]:
 def _read(stream: IO[bytes], size: int) -> bytes:
     data = bytearray()
     try:
-        # One read may give less than there is.
+        # A single read may return less than is available.
         while len(data) < size and (piece := stream.read(size - len(data))):
             data += piece
     except Exception as error:
-        # A body that is chunked wrongly or cut off: each WSGI server has exceptions of its own for that.
+        # The chunked encoding is invalid or the body is cut off: each WSGI server raises its own exceptions.
         raise InvalidParamsError from error
     return bytes(data)

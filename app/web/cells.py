@@ -1,10 +1,10 @@
-"""Adding to series of prometheus_client's, several at once, at a fifth of what its own way there takes.
+"""Increments of several prometheus_client series at once, in a fifth of the time of its own methods.
 
-In a file that processes share, prometheus_client asks before each addition whether the process has been forked,
-and looks for the place in the file. Here the place is found once, after the last fork; it stays as the file
-grows. From then on the series is only added to by what is made here, by one thread at a time.
+In multiprocess mode prometheus_client checks before each increment whether the process has forked, and looks up
+the value's offset in the shared file. Here the offset is looked up once, after the last fork; it stays valid as
+the file grows. From then on only the functions made here may update the series, one thread at a time.
 
-The file has what was added when the call returns, whatever becomes of the process.
+An increment is in the file when the call returns, whatever happens to the process.
 """
 
 from bisect import bisect_left
@@ -13,15 +13,15 @@ from typing import Any
 
 from prometheus_client import Counter, Histogram
 
-# Adds one to each of its series.
+# Increments each of its series.
 Count = Callable[[], None]
-# Adds to each of its series the value in its place; ValueError where there are more values or fewer.
+# Observes one value in each of its series, in their order; raises ValueError for too many or too few.
 Observe = Callable[[Iterable[float]], None]
 
 
 def counting(counters: Sequence[Counter]) -> Count:
-    """What adds to these counters."""
-    values = [counter._value for counter in counters]  # noqa: SLF001 - there is no other way to it
+    """Return the function that increments these counters."""
+    values = [counter._value for counter in counters]  # noqa: SLF001 - there is no public access
     if not all(value._multiprocess for value in values):  # noqa: SLF001 - as above
         return lambda: _each(counters)
     places = [(_numbers(value), _index(value)) for value in values]
@@ -34,7 +34,7 @@ def counting(counters: Sequence[Counter]) -> Count:
 
 
 def observing(histograms: Sequence[Histogram], bounds: Sequence[float]) -> Observe:
-    """What adds to these histograms, all of which have these bounds."""
+    """Return the function that observes values in these histograms, all of which have the buckets `bounds`."""
     sums = [histogram._sum for histogram in histograms]  # noqa: SLF001 - as above
     if not all(value._multiprocess for value in sums):  # noqa: SLF001 - as above
         return lambda seen: _each_of(histograms, seen)
@@ -62,7 +62,7 @@ def _each_of(histograms: Sequence[Histogram], seen: Iterable[float]) -> None:
 
 
 def _numbers(value: Any) -> Any:  # noqa: ANN401 - of no declared type
-    """The file, mapped into memory, as numbers of eight bytes, which all of them are aligned to."""
+    """Return the memory-mapped file as an array of 8-byte floats; every value in it is aligned to 8 bytes."""
     value.get()
     return memoryview(value._file._m).cast("d")  # noqa: SLF001 - as above
 

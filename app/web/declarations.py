@@ -1,4 +1,4 @@
-"""What the decorators of a view say of it, in one record that the guard, the documents and the tests read."""
+"""The declaration that a view's decorators make: one record, read by the guard, the documents and the tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,15 +14,15 @@ Place = Literal["url", "body"]
 
 
 class DeclarationError(Exception):
-    """An operation is not declared as it must be; a line for each problem names it and says what to do."""
+    """Operations are declared wrongly; the text has a line per problem, naming the operation and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """All that is said of one operation. `role` is None without a guard, `limit` where the setting holds.
+    """The declaration of one operation. `role` is None without a guard, `limit` where RATE_LIMIT applies.
 
-    `decorators` are those that said it, the one next to the view first. It is said of `view` alone: what is put
-    around that later is another, of which nothing is known, whatever `functools.wraps` copies.
+    `decorators` lists the names of its decorators, innermost first. The declaration holds for `view` alone: a
+    wrapper added later counts as undeclared, although `functools.wraps` copies the attribute.
     """
 
     view: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
@@ -40,18 +40,18 @@ class Declaration:
 
     @property
     def refusal(self) -> str:
-        """What is told to whoever leaves out something that the operation needs."""
+        """The error sentence for a request that lacks something the operation requires."""
         schema = self.body or self.query
         return schema.refusal if schema else IncompleteError.sentence
 
 
 def public(view: View) -> View:
-    """Say that everybody may call this view: without a token, without a limit."""
+    """Declare that anybody may call this view, without a token and without a rate limit."""
     return declare(view, view, "public", public=True)
 
 
 def declare(inner: Callable[..., Any], outer: View, decorator: str, **said: Any) -> View:  # noqa: ANN401 - of fields
-    """Note on `outer` what is said of `inner`, and what this decorator adds to it."""
+    """Attach to `outer` the declaration of `inner`, extended by this decorator's fields; returns `outer`."""
     before = declaration_of(inner)
     decorators = (*before.decorators, decorator)
     vars(outer)["declaration"] = replace(before, decorators=decorators, view=outer, **said)
@@ -59,16 +59,17 @@ def declare(inner: Callable[..., Any], outer: View, decorator: str, **said: Any)
 
 
 def declaration_of(view: Callable[..., Any]) -> Declaration:
-    """What has been said of the view."""
+    """Return the view's declaration, an empty one if it has none."""
     found: Declaration = getattr(view, "declaration", Declaration())
     return found if found.view is view else Declaration()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path, the view that answers it, and what is said of it.
+    """One method of one path, with its view and its declaration, `said`.
 
-    It `is_plain` where nothing but path and method decides who gets there, and nothing but the caller gives ids.
+    `is_plain` means that path and method alone select it, and that all ids come from the caller, none from
+    defaults.
     """
 
     method: str
@@ -84,5 +85,5 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """The name of its view: `send_message`."""
+        """The name of the view, such as `send_message`."""
         return self.endpoint.rpartition(".")[2]

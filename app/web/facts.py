@@ -1,4 +1,4 @@
-"""What an answer was, in a closed vocabulary that log and metrics share."""
+"""A summary of each response in a closed vocabulary, shared by the log and the metrics."""
 
 from typing import NamedTuple
 
@@ -26,14 +26,14 @@ _ENDS_OF_KEYS: dict[type[ServiceError], str] = {
     IdempotencyUnavailableError: "unavailable",
     SendOutcomeUnknownError: "unknown",
 }
-# What a look-up of accounts, a key and a decision (first of the limit, then of who made it) may be found to be.
+# All values of `lookup`, `key`, `decision` and `decider`.
 LOOKUPS = ("asked", "remembered", "failed")
 KEYS = ("new", REPLAYED, *_ENDS_OF_KEYS.values())
 DECISIONS, DECIDERS = ("refused", "admitted"), ("local", "shared")
 
 
 class Facts(NamedTuple):
-    """So few combinations occur that they are the key of a cache. None: the request did not get that far."""
+    """Facts about a response, with few enough combinations to be a cache key. None: the request ended earlier."""
 
     method: str
     route: str | None
@@ -48,7 +48,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(request: Request, known: RequestState, status: int) -> Facts:
-    """What became of a request that was answered with this status."""
+    """Summarize a request that was answered with this status."""
     error, decision, rule = known.error, known.decision, request.url_rule
     return Facts(
         request.method if request.method in _METHODS else "other",
@@ -65,7 +65,7 @@ def facts_of(request: Request, known: RequestState, status: int) -> Facts:
 
 
 def _reason(known: RequestState) -> str | None:
-    """Why the answer is what it is; None of a good one where nothing was to be sent."""
+    """Return the reason for the response; None for a success on a route that sends nothing."""
     if known.error:
         return known.error.reason
     if known.outcome is None:
@@ -74,7 +74,7 @@ def _reason(known: RequestState) -> str | None:
 
 
 def _lookup(known: RequestState) -> str | None:
-    """Whether the account service was asked for this request, or by an earlier one."""
+    """Return whether this request asked the account service, reused an earlier answer, or failed to get one."""
     if isinstance(known.error, AccountServiceUnavailableError):
         return "failed"
     found = known.exchanges.get("account")
@@ -82,7 +82,7 @@ def _lookup(known: RequestState) -> str | None:
 
 
 def _key(known: RequestState) -> str | None:
-    """What a key was found to be; None also for requests without one."""
+    """Return how the Idempotency-Key was classified; None also for requests without one."""
     if known.attempt:
         return REPLAYED if known.is_replayed else "new"
     return _ENDS_OF_KEYS.get(type(known.claim_error)) if known.claim_error else None

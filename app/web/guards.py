@@ -1,4 +1,4 @@
-"""Who may pass: the guard of company-scoped routes."""
+"""Authentication and authorization of company-scoped routes."""
 
 import re
 from collections.abc import Callable
@@ -21,12 +21,12 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 def company_scoped(
     *, role: str, company_in: Place = "url", limit: str | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let a view be reached only by a user with an active account, and this role, in the company of the request.
+    """Admit only users with an active account that has this role in the company of the request.
 
-    In this order: the token, the limit, the company's id, the other ids of the path, the account. The company's
-    id is in the path, or in the JSON body. The view gets the Account instead of it, and the other ids in their
-    canonical form. `limit`, such as "100 per hour", takes the place of RATE_LIMIT; every operation has windows
-    of its own. Raises DeclarationError.
+    Checks in this order: the token, the limit, the company id, the other ids in the path, the account. The
+    company id comes from the path or the JSON body. The view gets the Account instead of it, and the other ids in
+    canonical form. `limit`, such as "100 per hour", replaces RATE_LIMIT; every operation has its own windows.
+    Raises DeclarationError.
     """
     if company_in not in {"url", "body"}:
         raise DeclarationError('@company_scoped finds the company with company_in="url" or company_in="body".')
@@ -71,7 +71,7 @@ def _company_in_body() -> object:
 
 
 def _authenticate(known: RequestState, tokens: TokenVerifier, *, sends: bool) -> User:
-    """The user of the request's bearer token; raises UnauthorizedError or AuthUnavailableError."""
+    """Return the user of the bearer token; raises UnauthorizedError or AuthUnavailableError."""
     header = known.environ.get("HTTP_AUTHORIZATION", "")
     bearer = _BEARER.fullmatch(header)
     if bearer is None:

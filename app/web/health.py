@@ -1,4 +1,4 @@
-"""Is it there, is it ready: neither limited nor behind a token, and no call to another service."""
+"""Version, liveness and readiness: no token, no rate limit, no call to an upstream service."""
 
 from typing import Any
 
@@ -19,21 +19,21 @@ DRAINING = "draining"
 @blueprint.get("/v1")
 @public
 def version() -> Response:
-    """Tell the version."""
+    """Return the version of the service."""
     return json_response({"message": f"SalesCaptain API [Service version - {VERSION}]"})
 
 
 @blueprint.get("/health/live")
 @public
 def live() -> Response:
-    """Tell that the process answers."""
+    """Answer 200 as long as the process can answer at all."""
     return json_response({"status": "ok"})
 
 
 @blueprint.get("/health/ready")
 @public
 def ready() -> Response:
-    """Tell whether requests should be sent here, and why not if not."""
+    """Return whether requests should be routed to this process, and if not, why."""
     keys = services().tokens.keys
     reasons = [] if keys.ready else [NO_KEY]
     if services().watch.draining:

@@ -1,8 +1,8 @@
-"""Who pays for a request, and how much is left: Flask-Limiter with one atomic store call a request.
+"""Rate limits per user: Flask-Limiter with one atomic store call per request.
 
-Flask-Limiter's strategy is ours: it decides by the store and leaves the whole decision with the request, so that
-the headers say what let the request in and nothing reads the store again. The guard asks that strategy itself;
-Flask-Limiter's own way to it costs some 200 µs a request.
+Our own Flask-Limiter strategy asks the store and keeps the whole decision in the request's state, so that the
+headers match the decision and nothing reads the store again. The guard calls the strategy directly:
+Flask-Limiter's own decorator costs some 200 µs per request.
 """
 
 from functools import cache
@@ -23,7 +23,7 @@ _STRATEGY = "one-call"
 
 
 class _StoreHandle(Storage):
-    """Carries a store of ours through Flask-Limiter, which makes its storages from a URL and options."""
+    """Carries our store through Flask-Limiter, which creates storages from a URL and options."""
 
     STORAGE_SCHEME = ["send-message"]  # noqa: RUF012 - as limits declares it
     base_exceptions = ()
@@ -39,29 +39,29 @@ class _StoreHandle(Storage):
 
 
 class _OneCall(RateLimiter):
-    """A moving window decided by one call of the store."""
+    """A moving window, decided by a single store call."""
 
     storage: _StoreHandle
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:  # noqa: ARG002 - always one
-        """Charge the request and note the decision with it."""
-        # Without the limit, which limits would add: when it is changed, what was admitted before counts.
+        """Charge the request and record the decision in its state."""
+        # `limits` would add the limit to the key; without it, earlier admissions count when the limit changes.
         key = "/".join((item.namespace, *identifiers))
         decision = self.storage.store.hit(key, item.amount, item.get_expiry())
         state().decision = decision
         return decision.admitted
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """Not needed here: nothing is asked without being charged."""
+        """Unused: no limit is checked without being charged."""
         raise NotImplementedError
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        """Not needed here: the headers are ours and come from the decision."""
+        """Unused: the headers are set from the decision."""
         raise NotImplementedError
 
 
 class Limits:
-    """The limits of an application: so many requests per window, user and operation."""
+    """The rate limits of an application, counted per user and operation."""
 
     def __init__(self, app: Flask, store: Store, limit: str) -> None:
         STRATEGIES[_STRATEGY] = _OneCall  # type: ignore[assignment] # limits knows only its own
@@ -72,17 +72,17 @@ class Limits:
             storage_options={"store": store},  # type: ignore[dict-item] # handed on to _StoreHandle as it is
             headers_enabled=False,
         )
-        # Where it is known already Flask-Limiter adds no hooks, which would look for limits around every request.
+        # Registered already, the limiter adds no hooks, which would look for limits around every request.
         app.extensions.setdefault("limiter", set()).add(self._limiter)
         self._limiter.init_app(app)
         self._limit = limit
 
     def charge(self, known: RequestState, operation: str, limit: str | None) -> None:
-        """Charge the verified user of this request, once, for this operation and by its limit, if it has its own.
+        """Charge the verified user once for this operation, by `limit` or else by the default limit.
 
         Raises RateLimitExceededError.
         """
-        # In the order of Flask-Limiter's own decorator.
+        # Arguments in the same order as in Flask-Limiter's own decorator.
         if not self._limiter.limiter.hit(_item(limit or self._limit), _payer(), operation):
             raise RateLimitExceededError(retry_after=known.decision.retry_after if known.decision else None)
 

@@ -1,4 +1,4 @@
-"""One log line a request: who asked, what became of it, why, and where the time went."""
+"""One log line per request: the user, the result, its reason, and the time of each stage."""
 
 import logging
 import os
@@ -15,18 +15,18 @@ from app.web.state import RequestState
 
 logger = logging.getLogger(__name__)
 
-# Writes a line of the log of these facts, and the time with them.
+# Writes a log line with these fields and the current time.
 Write = Callable[[dict[str, Any]], None]
 
 _SERVER_ERROR = 500
-# Python refuses to read numbers of thousands; what is announced so is refused by whoever reads the body.
+# `int` rejects thousands of digits; such a Content-Length is rejected when the body is read.
 _MOST_DIGITS = 18
-# Whatever proxies claim, nothing else comes into the log.
+# Nothing else is logged as an address, whatever proxies claim.
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 
 def log(write: Write, facts: Facts, request: Request, known: RequestState, response: Response) -> None:
-    """Write the line of one answer: a warning where the fault is not the caller's."""
+    """Write the log line of a response: a warning for a 5xx, which is not the caller's fault."""
     if logger.isEnabledFor(_level(facts)):
         write(_line(facts, request, known, response))
 
@@ -37,9 +37,9 @@ def _level(facts: Facts) -> int:
 
 @cache
 def _words(facts: Facts) -> dict[str, Any]:
-    """What is on the line wherever these are the facts, of which there are few; to be copied."""
+    """Return the fields that depend on the facts alone, cached: there are few combinations. Callers must copy."""
     words = {
-        # The first place is kept for it; it is told when the line is written.
+        # Keeps the first position; the value is set when the line is written.
         "time": None,
         "level": logging.getLevelName(_level(facts)),
         "logger": logger.name,
@@ -63,7 +63,7 @@ def _line(facts: Facts, request: Request, known: RequestState, response: Respons
         "trace_id": trace_id,
         "span_id": span_id,
         "method": request.method,
-        # A hash is enough to follow one user through the log, and does not say who it is.
+        # A hash is enough to follow a user through the log without revealing who it is.
         "user": user.digest if user else None,
         "client": _client(request.remote_addr),
         "bytes_in": int(announced) if announced.isdecimal() and len(announced) <= _MOST_DIGITS else 0,
@@ -72,26 +72,26 @@ def _line(facts: Facts, request: Request, known: RequestState, response: Respons
     }
     times = known.stages | {"cpu": time.thread_time() - known.started_cpu}
     for stage, seconds in times.items():
-        # To two places; `round` would go by way of a text.
+        # Rounds to two decimals; `round` would convert to text and back.
         line[_in_ms(stage)] = int(seconds * 100_000 + 0.5) / 100
     if known.key:
         line["idempotency_key"], line["replayed"] = known.key, known.is_replayed
     if exchanged := known.exchanges.get("chat"):
         line["attempts"] = exchanged.attempts
     for noun, value in known.ids.items():
-        # Whatever a route calls its ids, they take the place of nothing.
+        # An id never replaces another field, whatever a route calls it.
         line.setdefault(noun, value)
     return line
 
 
 @cache
 def _in_ms(stage: str) -> str:
-    """The name of a stage's time. There are a handful of stages."""
+    """Return the field name of a stage's time; the cache stays small, as there are a handful of stages."""
     return f"{stage}_ms"
 
 
 def _length(response: Response) -> int | None:
-    """Of its body, where that is in memory."""
+    """Return the length of the body: counted if it is in memory, else its Content-Length."""
     parts = response.response
     return sum(map(len, parts)) if isinstance(parts, list) else response.content_length
 

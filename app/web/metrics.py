@@ -1,7 +1,7 @@
-"""What is counted, for Prometheus: docs/operating/metrics.md has it as a table.
+"""Prometheus metrics, listed in docs/operating/metrics.md.
 
-Under gunicorn the values of all workers lie in files (prometheus_client, "Multiprocess Mode"), which
-config/serving/listener.py adds up. No label has ids, or anything else of which a caller can make up more.
+Under gunicorn each worker keeps its values in files (prometheus_client, "Multiprocess Mode"), which
+config/serving/listener.py aggregates. No label holds an id or any other value that callers can vary at will.
 """
 
 import platform
@@ -20,11 +20,11 @@ from app.web.cells import Count, Observe, counting, observing
 from app.web.declarations import Operation
 from app.web.facts import ACCEPTED, DECIDERS, DECISIONS, KEYS, LOOKUPS, REPLAYED, Facts
 
-# From what memory answers to what a deadline ends, in seconds.
+# In seconds: from requests answered from memory to requests ended by a deadline.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 NONE = "none"
 
-# How something stands in a process: what it is, its labels, and what becomes of those of several processes.
+# By name: the help text, the labels, and how the values of several processes are combined.
 _GAUGES = {
     "workers": ("Worker processes", [], "livesum"),
     "workers_ready": ("Worker processes that can verify tokens", [], "livesum"),
@@ -39,7 +39,7 @@ _GAUGES = {
 }
 
 
-# Why a message may end as it does: words of the exchange with a service behind, else the code of the answer.
+# Reasons for a send's outcome: a word of the exchange with an upstream service, else the code of the response.
 _WORDS = NothingSentError.REASONS | NoAnswerError.REASONS | ANSWERS
 _SENDS = {
     *product(["sent"], [ACCEPTED, REPLAYED]),
@@ -49,7 +49,7 @@ _SENDS = {
 
 
 class Metrics:
-    """The metrics of one application; two in a process share none."""
+    """The metrics of one application; two applications in a process share none."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -67,15 +67,15 @@ class Metrics:
             name: Gauge(name, what, labels, multiprocess_mode=mode, **made)  # type: ignore[arg-type] # of text
             for name, (what, labels, mode) in _GAUGES.items()
         }
-        # Around all that an answer adds.
+        # Held for all the increments of a response.
         self._lock = Lock()
         self._counts: dict[Facts, Count] = {}
         self._observations: dict[tuple[str, ...], Observe] = {}
 
     def begin(self, operations: Iterable[Operation]) -> None:
-        """Count this process among the workers, and begin at zero whatever may come.
+        """Count this process as a worker, and create every expected series at zero.
 
-        A series that is not there before its first event hides it from rates.
+        A series that does not exist before its first event hides that event from rates.
         """
         self.set("workers", 1)
         self.set("build_info", 1, VERSION, platform.python_version())
@@ -93,19 +93,19 @@ class Metrics:
         self._workers.inc()
 
     def count(self, facts: Facts, stages: dict[str, float]) -> None:
-        """Count one answer, and the seconds of the stages that led to it."""
+        """Count one response and observe the seconds of its stages."""
         with self._lock:
             (self._counts.get(facts) or self._count_of(facts))()
             names = (facts.route or NONE, *stages)
             (self._observations.get(names) or self._observation_of(*names))(stages.values())
 
     def set(self, name: str, value: float, *labels: str) -> None:
-        """Tell how something stands in this process now."""
+        """Set a gauge of this process."""
         gauge = self._gauges[name]
         (gauge.labels(*labels) if labels else gauge).set(value)
 
     def _count_of(self, facts: Facts) -> Count:
-        """What adds to the series of these facts."""
+        """Make and cache the function that increments the series of these facts."""
         code = facts.code or NONE
         series = [self._requests.labels(facts.method, facts.route or NONE, str(facts.status), code)]
         if facts.outcome:
@@ -120,14 +120,14 @@ class Metrics:
         return found
 
     def _observation_of(self, template: str, *stages: str) -> Observe:
-        """What adds to the series of a route's stages, which come in few orders."""
+        """Make and cache the function that observes a route's stages, which occur in few orders."""
         series = [self._stages.labels(template, stage) for stage in stages]
         found = self._observations[(template, *stages)] = observing(series, BUCKETS)
         return found
 
 
 def _ends_of(operation: Operation) -> Iterator[tuple[str, str]]:
-    """The status and code of every answer that the operation may give."""
+    """Yield the status and code of every response that the operation may give."""
     yield "200", NONE
     for error in every_error():
         if operation.said.sends or not error.of_sends:

@@ -1,4 +1,4 @@
-"""The operations of an application; one that is declared wrongly, or not at all, keeps it from starting."""
+"""The operations of an application; one that is declared wrongly or not at all prevents its start."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ from app.web.declarations import DeclarationError, Operation, declaration_of
 from app.web.rules import problems_of
 
 _ID = re.compile("<[^>]*>")
-# Where Flask keeps what blueprints can put around views, by blueprint; None is the application.
+# Attributes in which Flask keeps the hooks around views, by blueprint; None is the application.
 _HOOKS = (
     "before_request_funcs",
     "after_request_funcs",
@@ -25,7 +25,7 @@ _SAME = "another operation has this method and path: only one of them would be a
 
 
 def hooks(app: Flask) -> Counter[tuple[str | None, str]]:
-    """How many functions there are around views, by where they are registered and as what."""
+    """Count the hooks around views, by (blueprint, kind)."""
     found: Counter[tuple[str | None, str]] = Counter()
     for kind in _HOOKS:
         for scope, functions in getattr(app, kind).items():
@@ -35,7 +35,7 @@ def hooks(app: Flask) -> Counter[tuple[str | None, str]]:
 
 
 def register(app: Flask, blueprint: Blueprint) -> None:
-    """Register it; raises DeclarationError where two of its views, or two blueprints, have one name."""
+    """Register the blueprint; raises DeclarationError if two of its views, or two blueprints, share a name."""
     try:
         app.register_blueprint(blueprint)
     except (AssertionError, ValueError) as error:
@@ -45,11 +45,11 @@ def register(app: Flask, blueprint: Blueprint) -> None:
 def operations(
     app: Flask, check_limit: Callable[[str], None], known: Counter[tuple[str | None, str]] | None = None
 ) -> list[Operation]:
-    """The company-scoped operations of the application, in the order of their paths.
+    """Return the company-scoped operations of the application, sorted by path and method.
 
-    `check_limit` raises ValueError for what is no limit; `known` are the application's own hooks.
-    Raises DeclarationError unless every rule of it is declared whole, as company-scoped or as public, and nothing
-    else is around a view.
+    `check_limit` raises ValueError for an invalid limit; `known` counts the application's own hooks. Raises
+    DeclarationError unless every rule is declared completely, as company-scoped or as public, and there are no
+    other hooks.
     """
     found = sorted(_every_operation(app), key=lambda operation: (operation.rule, operation.method))
     problems = [f"{it}: {problem}" for it in found for problem in problems_of(it, check_limit)]
@@ -76,7 +76,7 @@ def _is_plain(rule: Rule) -> bool:
 
 
 def _methods(rule: Rule) -> set[str]:
-    """Those that the view answers; where it answers GET, HEAD is the same."""
+    """Return the methods that the view itself answers; HEAD comes with GET."""
     methods = set(rule.methods or ())
     if getattr(rule, "provide_automatic_options", False):
         methods -= {"OPTIONS"}
@@ -84,12 +84,12 @@ def _methods(rule: Rule) -> set[str]:
 
 
 def _call(operation: Operation) -> str:
-    """What one asks for, whatever its ids are called."""
+    """Return method and path, with parameter names erased."""
     return f"{operation.method} {_ID.sub('<>', operation.rule)}"
 
 
 def _repeated(found: list[Operation], key: Callable[[Operation], str]) -> Iterator[Operation]:
-    """Operations that share what should be their own with an earlier one."""
+    """Yield the operations whose key an earlier operation already has."""
     seen: set[str] = set()
     for operation in found:
         if key(operation) in seen:

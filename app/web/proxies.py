@@ -1,15 +1,15 @@
-"""Proxies in front of the service, and what is believed of what they say."""
+"""Client addresses behind trusted proxies."""
 
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class Proxied:
-    """A WSGI application behind so many proxies: its callers' address is what the first of them has seen.
+    """A WSGI application behind `proxies` proxies: the client address is the one that the outermost proxy saw.
 
-    Nothing else that they say is believed. Each adds an address to the right of X-Forwarded-For, and what stands
-    further left is the caller's own. Werkzeug's ProxyFix takes the list for quoted text (RFC 9110 section 5.6.4),
-    of which one open quotation mark of the caller's makes nothing.
+    Nothing else from the proxies is trusted. Each appends an address to X-Forwarded-For; entries further left come
+    from the client. Werkzeug's ProxyFix parses the list as quoted strings (RFC 9110 section 5.6.4), so that one
+    unclosed quotation mark from the client would hide the address.
     """
 
     def __init__(self, application: WSGIApplication, proxies: int) -> None:

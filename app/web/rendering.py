@@ -1,4 +1,4 @@
-"""Answers on the wire: JSON, errors as the contract's error object, and the headers that every answer has."""
+"""Rendering of responses: JSON, errors as the contract's error object, and the headers of every response."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ _BAD_REQUEST = 400
 _PROBLEM_OF_SENDS = "Problem encountered while sending the message!"
 _REALM = 'Bearer realm="SalesCaptain API"'
 
-# The last two are for browsers that show an answer as a page. A route that gives pages sets its own.
+# Defaults. The last two are for browsers that show a response as a page; routes that serve pages set their own.
 _UNLESS_GIVEN = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -37,30 +37,30 @@ _UNLESS_GIVEN = (
 )
 
 
-# json.dumps would make one for each document.
+# json.dumps would create an encoder per call.
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 class _Whole(Response):
-    """An answer whose headers are complete; Werkzeug would go through a copy of them for what may be missing."""
+    """A response with complete headers; Werkzeug would copy them and search the copy for missing ones."""
 
     def get_wsgi_headers(self, environ: Any) -> Headers:  # noqa: ANN401, ARG002 - as Werkzeug declares it
         return self.headers
 
 
 def json_response(document: Any, status: int = 200) -> Response:  # noqa: ANN401 - whatever JSON can hold
-    """The document as JSON in UTF-8.
+    """Return the document as a JSON response in UTF-8.
 
-    A lone surrogate, which UTF-8 cannot hold, stays the JSON escape that it came as.
+    A lone surrogate, which UTF-8 cannot encode, is written as a JSON escape, as it arrived.
     """
     body = _ENCODER.encode(document).encode(errors="backslashreplace") + b"\n"
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    # In a list, since Werkzeug sets a length of its own for what is none.
+    # In a list: given plain bytes, Werkzeug would compute and set Content-Length again.
     return _Whole([body], status, headers)
 
 
 def install(app: Flask) -> None:
-    """Let every failure and every answer of the application be rendered here."""
+    """Register the error handlers and the hook that adds headers to every response."""
     app.register_error_handler(ServiceError, _render)
     app.register_error_handler(HTTPException, _translate_http)
     app.register_error_handler(Exception, _translate_unforeseen)
@@ -90,8 +90,8 @@ def _render(error: ServiceError) -> Response:
 def _forget_places(error: BaseException) -> None:
     """Drop the tracebacks of the error and of its causes.
 
-    Their frames hold the request, which holds the error: a cycle that would keep the body in memory until the
-    collector comes.
+    Their frames refer to the request, which refers to the error: a cycle that would keep the body in memory until
+    the garbage collector runs.
     """
     gone: BaseException | None = error
     while gone is not None:
@@ -100,7 +100,7 @@ def _forget_places(error: BaseException) -> None:
 
 
 def _sentence_of(error: ServiceError, outcome: Outcome | None) -> str:
-    """The error's own sentence; on routes that send, a 5xx adds that nothing was sent."""
+    """Return the error's sentence; on routes that send, a 5xx adds that nothing was sent if that is so."""
     if outcome and isinstance(error, InternalError):
         return _PROBLEM_OF_SENDS
     if outcome == "not_sent" and isinstance(error, ServerError):
@@ -109,10 +109,10 @@ def _sentence_of(error: ServiceError, outcome: Outcome | None) -> str:
 
 
 def _may_be_repeated(error: ServiceError, outcome: Outcome | None) -> bool:
-    """Whether a repetition cannot do anything a second time."""
+    """Return whether retrying is safe, so that nothing is done twice."""
     if outcome is not None:
         return outcome == "not_sent"
-    # Nobody knows how far a failed POST came, and it need not be idempotent (RFC 9110 section 9.2.2).
+    # How far a failed POST got is unknown, and POST is not idempotent (RFC 9110 section 9.2.2).
     return not (isinstance(error, InternalError) and request.method == "POST")
 
 
@@ -130,7 +130,7 @@ def _headers_of(error: ServiceError, outcome: Outcome | None) -> dict[str, str]:
 
 
 def _translate_http(error: HTTPException) -> Response:
-    """Werkzeug's own errors: no route, no such method, and requests that it cannot read."""
+    """Render Werkzeug's own errors: unknown path, method not allowed, and requests that it cannot parse."""
     _forget_places(error)
     if isinstance(error, MethodNotAllowed):
         return _render(MethodNotAllowedError(", ".join(sorted(error.valid_methods or ()))))
@@ -142,7 +142,7 @@ def _translate_http(error: HTTPException) -> Response:
 
 
 def _translate_unforeseen(error: Exception) -> Response:
-    """A fault of ours. The log gets its class and place; its text may hold what a log must not."""
+    """Render a bug as a 500. Log its class and place only: its text may hold data that must not be logged."""
     places = [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
     ]
@@ -162,7 +162,7 @@ def _add_headers(response: Response) -> Response:
     known = state()
     headers = response.headers
     given = {name for name, _ in headers}
-    # `add` does not look for the name, which takes most of the time of setting it: none of these is there.
+    # None of these headers is set yet, and `add` skips the search for the name, most of the time of setting one.
     headers.add("X-Request-ID", known.correlation.request_id)
     headers.add("X-Content-Type-Options", "nosniff")
     for name, value in _UNLESS_GIVEN:

@@ -1,4 +1,4 @@
-"""What is wrong with an operation as it is declared, and what to do about it."""
+"""Rules for declaring an operation; each violation is a sentence that says what to do."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ from app.schemas import Answer, Body
 from app.web.declarations import Declaration, Operation
 
 _WITH_BODY, _WITHOUT_BODY = {"POST", "PUT"}, {"GET", "DELETE"}
-# From the view outwards: what stands above runs first, so nothing is read before the caller is known.
+# From the view outwards: the outermost runs first, so that nothing is read before the caller is authenticated.
 _ORDER = ("gives", "sends", "takes", "company_scoped")
 _IN_ORDER = ", ".join(f"@{name}" for name in reversed(_ORDER))
 
 
 def problems_of(operation: Operation, check_limit: Callable[[str], None]) -> Iterator[str]:
-    """A sentence for each problem. `check_limit` raises ValueError for what is no limit."""
+    """Yield a sentence for each problem. `check_limit` raises ValueError for an invalid limit."""
     said = operation.said
     if operation.rule.endswith("/") and operation.rule != "/":
         yield "a path without its last slash would be another: let it end without one."
@@ -99,13 +99,13 @@ def _of_view(operation: Operation) -> Iterator[str]:
 
 
 def _is_in_order(decorators: tuple[str, ...]) -> bool:
-    """With a body and a query, @takes stands there twice."""
+    """Return whether each decorator occurs once and in order; @takes may occur twice, for body and query."""
     once = [name for name in decorators if name != "takes"]
     return list(decorators) == sorted(decorators, key=_ORDER.index) and len(once) == len(set(once))
 
 
 def _untaken(operation: Operation, signature: inspect.Signature) -> set[str]:
-    """What the view is called with by name, and does not take."""
+    """Return the names of keyword arguments that the view will be passed but does not accept."""
     said, found = operation.said, signature.parameters.values()
     if any(it.kind is it.VAR_KEYWORD for it in found):
         return set()
@@ -114,7 +114,7 @@ def _untaken(operation: Operation, signature: inspect.Signature) -> set[str]:
 
 
 def _parts(schema: Schema) -> Iterator[Schema]:
-    """The schema and all those within it."""
+    """Yield the schema and all schemas nested in it."""
     yield schema
     for field in schema.fields.values():
         inner = field
@@ -125,7 +125,7 @@ def _parts(schema: Schema) -> Iterator[Schema]:
 
 
 def _names(schema: Schema) -> Iterator[str]:
-    """Whatever its fields are called, here or on the wire."""
+    """Yield all names of the schema's fields, in Python and in JSON."""
     for name, field in schema.fields.items():
         yield from (name, field.data_key or "", field.attribute or "")
 

@@ -1,4 +1,4 @@
-"""Routes that send: what became of the message is told in every answer, and a key is sent under once."""
+"""Routes that send: every response states the message's outcome, and each Idempotency-Key sends at most once."""
 
 import re
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from app.web.declarations import declare
 from app.web.services import services
 from app.web.state import current, state, verified_user
 
-# The draft of the IETF has the key in double quotes, most clients send it bare.
+# The IETF draft puts the key in double quotes; most clients send it bare.
 _KEY = re.compile(r'("?)([A-Za-z0-9._:-]{1,255})\1')
 
 
 def sends(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Tell in every answer of this view, from authentication on, what became of the message.
+    """State the message's outcome in every response of this view, once the caller is authenticated.
 
-    Whatever the view raises unforeseen leaves the outcome unknown: the message may be on its way. With an
-    Idempotency-Key the view runs once, and its answer is given again to whoever repeats the request.
+    An unexpected exception in the view leaves the outcome unknown: the message may be on its way. With an
+    Idempotency-Key the view runs once, and retries get the first response again.
     """
 
     @wraps(view)
@@ -44,7 +44,7 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
 
 
 def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
-    """The claim of the request's key; None without one."""
+    """Claim the request's Idempotency-Key; None without one."""
     given = current().environ.get("HTTP_IDEMPOTENCY_KEY")
     if given is None:
         return None
@@ -57,9 +57,10 @@ def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
 
 
 def _run(view: Callable[..., Response], account: Account, arguments: dict[str, Any], *, repeats: bool) -> Response:
-    """The view's answer; whatever it raises unforeseen leaves the outcome unknown.
+    """Return the view's response; an unexpected exception leaves the outcome unknown.
 
-    Where it `repeats` a send of unknown outcome, that this one was not sent says nothing of the first.
+    If this `repeats` a send of unknown outcome, then "not sent" holds for the retry alone: the outcome stays
+    unknown.
     """
     known = state()
     known.outcome = "unknown"

@@ -1,4 +1,4 @@
-"""What the factory made for this application, by typed accessors."""
+"""Typed access to the collaborators that the factory created for the application."""
 
 import os
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _KEY = "send-message"
 class Services:
     """The collaborators of one application; two applications in a process share none.
 
-    `readers` bounds how many threads wait for clients that read large answers.
+    `readers` limits how many threads wait for clients that read large responses.
     """
 
     tokens: TokenVerifier
@@ -41,22 +41,22 @@ class Services:
 
 
 def install(extensions: dict[str, Any], services: Services) -> None:
-    """Keep the collaborators where the accessors look."""
+    """Store the collaborators where the accessors find them."""
     extensions[_KEY] = services
 
 
 def services() -> Services:
-    """The collaborators of the current application."""
-    # The application itself: a look through Flask's proxy takes three calls.
+    """Return the collaborators of the current application."""
+    # Bypasses Flask's proxy, which takes three calls per access.
     found: Services = current_app._get_current_object().extensions[_KEY]  # type: ignore[attr-defined] # noqa: SLF001 - of LocalProxy, documented
     return found
 
 
 def in_turn(make: Callable[[], Response]) -> Response:
-    """The response that it makes, large and for everybody, counted among the few such that may be on their way.
+    """Return the response of `make`, large and public, holding one of the few `readers` slots until it is closed.
 
-    More than a connection takes at once holds up a thread, for as long as its client may take to read it. Raises
-    OverloadedError.
+    A response that exceeds the connection's buffer blocks a thread for as long as its client may take to read it.
+    Raises OverloadedError.
     """
     with ExitStack() as reading:
         reading.enter_context(services().readers)
@@ -66,7 +66,7 @@ def in_turn(make: Callable[[], Response]) -> Response:
 
 
 def chat(client: type[C]) -> C:
-    """This client of the chat service, on behalf of the current request."""
+    """Create this client of the chat service for the current request."""
     known = state()
     key = known.attempt.sent_as if known.attempt else os.urandom(16).hex()
     return client(services().chat, known.correlation, key)

@@ -1,4 +1,4 @@
-"""What is known of the request under way.
+"""The state of the current request.
 
 It lives in the WSGI environment, which no other request can see: `flask.g` can outlive a request under a pushed
 application context.
@@ -21,20 +21,20 @@ from app.upstream.exchange import Correlation, Exchanged
 
 _KEY = "send_message.state"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-# W3C Trace Context, section 3.2. Version 00 ends with its flags; later ones may go on, and are read as 00.
+# W3C Trace Context, section 3.2. Version 00 ends with the flags; later versions may be longer, and are read as 00.
 _TRACEPARENT = re.compile(
     r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?"
 )
-# Sampled, and random; the others are to be zero.
+# Sampled and random; all other flags are passed on as zero.
 _KNOWN_FLAGS = 0b11
-# Section 3.3: at most 32 members and 512 characters; whatever else it is, is dropped as a whole.
-# White space in one place only: in two it could be shared out in too many ways.
+# Section 3.3: at most 32 members and 512 characters; any other tracestate is dropped as a whole.
+# Each run of white space can match in one place only: with two, the regex could backtrack excessively.
 _MEMBER = r"[ \t]*(?:[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~][ \t]*)?"
 _TRACESTATE = re.compile(rf"(?=.{{1,512}}\Z){_MEMBER}(?:,{_MEMBER}){{0,31}}")
 
 
 class _Stage:
-    """Notes how long a `with` block takes, also one that fails."""
+    """Records how long a `with` block takes, even if it fails."""
 
     __slots__ = ("_begun", "_name", "_stages")
 
@@ -51,12 +51,12 @@ class _Stage:
 
 @dataclass(slots=True)
 class RequestState:
-    """Filled in on the way to the view; read on the way back, by the log and the metrics.
+    """State filled in on the way to the view, and read by the log and the metrics on the way back.
 
-    `outcome` is what is proved of the message so far; None on routes that send nothing and before authentication.
-    `ids` has those of the path by what they are of, canonical; `stages` the seconds that each stage took. `key` is
-    the hash of an Idempotency-Key, `claim_error` why it could not be claimed; `exchanges` has the first exchange
-    with each service, by the service's name.
+    `outcome` is what is proved about the message so far; None on routes that send nothing and before
+    authentication. `ids` maps nouns such as `company` to canonical ids; `stages` has the seconds of each stage.
+    `key` is the hash of the Idempotency-Key, `claim_error` the reason why it could not be claimed; `exchanges` has
+    the first exchange with each upstream service, by the service's name.
     """
 
     environ: dict[str, Any] = field(repr=False)
@@ -76,55 +76,55 @@ class RequestState:
 
     @property
     def correlation(self) -> Correlation:
-        """Made when first asked for: by then OpenTelemetry, where there is one, has begun its span."""
+        """Created on first access: by then OpenTelemetry, if installed, has started its span."""
         if self._correlation is None:
             self._correlation = _correlation(self.environ, self.exchanges)
         return self._correlation
 
     def stage(self, name: str) -> _Stage:
-        """Around what is to be measured under this name."""
+        """Return a context manager that records its block's time under this name."""
         return _Stage(self.stages, name)
 
     @property
     def is_replayed(self) -> bool:
-        """Whether the answer is that of an earlier request under the same key."""
+        """Whether the response is that of an earlier request with the same key."""
         return self.attempt is not None and self.attempt.answer is not None
 
 
 def begin(environ: dict[str, Any]) -> RequestState:
-    """The state of a request that has just come."""
+    """Create the state of a request that has just arrived."""
     known = environ[_KEY] = RequestState(environ)
     return known
 
 
 def end(environ: dict[str, Any]) -> None:
-    """Let go of the state of a request that is over.
+    """Drop the state of a finished request.
 
-    It has the environment, which has it: together they would be kept, with the body and all that the request
-    made, until the collector comes.
+    State and environment refer to each other: the cycle would keep them, the body and all else that the request
+    created in memory until the garbage collector runs.
     """
     environ.pop(_KEY, None)
 
 
 def current() -> Request:
-    """The current request itself: each look through Flask's proxy takes three calls."""
+    """Return the current request itself: each access through Flask's proxy takes three calls."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - of LocalProxy, documented
     return found
 
 
 def state() -> RequestState:
-    """The state of the current request."""
+    """Return the state of the current request."""
     return state_of(current().environ)
 
 
 def state_of(environ: dict[str, Any]) -> RequestState:
-    """The state of the request of this environment, made when first asked for."""
+    """Return the state of this environment's request, created on first access."""
     known: RequestState | None = environ.get(_KEY)
     return known or begin(environ)
 
 
 def verified_user() -> User:
-    """The user of the current request; raises LookupError before they are known."""
+    """Return the user of the current request; raises LookupError before authentication."""
     user = state().user
     if user is None:
         raise LookupError("The guard has not verified anybody.")
@@ -132,8 +132,8 @@ def verified_user() -> User:
 
 
 def _correlation(environ: dict[str, Any], exchanges: dict[str, Exchanged]) -> Correlation:
-    """The caller's request id and trace if they are well-formed, else new ones; the trace gets a span of ours."""
-    # One for all ids: each system call gives the interpreter away.
+    """Use the caller's request id and trace if they are well-formed, else new ones; the trace gets a new span."""
+    # One system call for all ids: each one releases the GIL.
     made = os.urandom(40).hex()
     given = environ.get("HTTP_X_REQUEST_ID", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else made[:32]
@@ -142,7 +142,7 @@ def _correlation(environ: dict[str, Any], exchanges: dict[str, Exchanged]) -> Co
 
 
 def _current_span() -> tuple[str, str | None] | None:
-    """The span that OpenTelemetry has begun for this request; without an SDK of it there is none."""
+    """Return the traceparent and tracestate of OpenTelemetry's current span; None without an SDK."""
     span = trace.get_current_span().get_span_context()
     if not span.is_valid:
         return None
@@ -151,7 +151,7 @@ def _current_span() -> tuple[str, str | None] | None:
 
 
 def _callers_trace(environ: dict[str, Any], *, trace_id: str, span_id: str) -> tuple[str, str | None]:
-    """The caller's trace, or else this one, with this span."""
+    """Return traceparent and tracestate with this span, in the caller's trace or else in `trace_id`."""
     given = _TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
     if not given:
         return f"00-{trace_id}-{span_id}-00", None

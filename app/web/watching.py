@@ -1,4 +1,4 @@
-"""What is seen from outside of the requests of a process: a line in the log, the metrics, and how things stand."""
+"""Request logging, metrics, and the gauges of the process."""
 
 import logging
 import time
@@ -22,9 +22,9 @@ Gauges = Callable[[], dict[tuple[str, ...], float]]
 
 @dataclass(slots=True)
 class Watch:
-    """Sees every request of an application; `gauges` returns current values by (name, *labels), `write` logs.
+    """Observes every request of an application; `gauges` returns current values by (name, *labels), `write` logs.
 
-    `draining` says that this process takes in no more requests.
+    `draining` means that this process accepts no more requests.
     """
 
     metrics: Metrics
@@ -36,17 +36,17 @@ class Watch:
     _has_begun: bool = False
 
     def begin(self, environ: dict[str, Any]) -> None:
-        """Note that a request has come."""
+        """Record that a request has arrived."""
         state.begin(environ)
         self._under_way.add(id(environ))
 
     def end(self, environ: dict[str, Any]) -> None:
-        """Note that it is over; what was known of it is gone."""
+        """Record that the request is finished, and drop its state."""
         self._under_way.discard(id(environ))
         state.end(environ)
 
     def publish(self) -> None:
-        """Tell how things stand in this process; to be called once a second, by one thread. Raises nothing."""
+        """Publish the gauges of this process. Call once a second, from one thread. Raises nothing."""
         try:
             if not self._has_begun:
                 self.metrics.begin(self.operations)
@@ -58,11 +58,11 @@ class Watch:
             _tell("gauges not published", error)
 
     def drain(self) -> None:
-        """Say from now on that no requests should come here."""
+        """Report from now on that no requests should be sent here."""
         self.draining = True
 
     def note(self, response: Response) -> Response:
-        """Log and count an answer; whatever goes wrong with that, the answer stays as it is."""
+        """Log and count a response; a failure to do so leaves the response unchanged."""
         try:
             request = current()
             known = state_of(request.environ)
@@ -75,8 +75,8 @@ class Watch:
         return response
 
     def _count(self, facts: Facts, known: RequestState) -> None:
-        # By itself: metrics are there to tell of a log that cannot be written, and the log of what became of a
-        # message where metrics cannot be kept.
+        # Failures are isolated: metrics still count when the log cannot be written, and the log still records a
+        # message's outcome when metrics fail.
         try:
             self.metrics.count(facts, known.stages)
         except Exception as error:  # noqa: BLE001 - as above
@@ -84,7 +84,7 @@ class Watch:
 
 
 def install(app: Flask, watch: Watch) -> None:
-    """Let every answer of the application be noted."""
+    """Log and count every response of the application."""
     app.after_request(watch.note)
 
 

@@ -1,1 +1,1 @@
-"""The reference that the service serves about itself."""
+"""The API reference that the service serves."""

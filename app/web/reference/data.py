@@ -1,4 +1,4 @@
-"""The reference for programs: `/openapi.json`, `/llms.txt`, and a page of Markdown for each operation."""
+"""The reference for programs: `/openapi.json`, `/llms.txt`, and a Markdown page for each operation."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _KEY = "send-message.reference"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What is served, made once; `pages` by the names of their files."""
+    """The served documents, created once; `pages` maps file names without `.md` to their text."""
 
     document: bytes
     index: str
@@ -27,7 +27,7 @@ class Reference:
 
 
 def install(extensions: dict[str, Any], operations: Sequence[Operation], limit: str) -> None:
-    """Make the reference of these operations; `limit` holds where they have none of their own."""
+    """Create the reference of these operations; `limit` applies to those without a limit of their own."""
     extensions[_KEY] = Reference(
         json.dumps(document.make(operations), ensure_ascii=False).encode(),
         markdown.index(operations),
@@ -38,21 +38,21 @@ def install(extensions: dict[str, Any], operations: Sequence[Operation], limit: 
 @blueprint.get("/openapi.json")
 @public
 def openapi() -> Response:
-    """Give the OpenAPI document of all operations; raises OverloadedError."""
+    """Serve the OpenAPI document of all operations; raises OverloadedError."""
     return in_turn(lambda: Response(_reference().document, mimetype="application/json"))
 
 
 @blueprint.get("/llms.txt")
 @public
 def index() -> Response:
-    """Give the index of all pages."""
+    """Serve the index of all pages."""
     return Response(_reference().index, mimetype="text/plain")
 
 
 @blueprint.get("/docs/<page>.md")
 @public
 def page(page: str) -> Response:
-    """Give the page of one operation; raises OverloadedError."""
+    """Serve the page of one operation; raises NotFoundError, OverloadedError."""
     text = _reference().pages.get(page)
     if text is None:
         raise NotFoundError

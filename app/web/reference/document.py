@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from what the operations say of themselves."""
+"""The OpenAPI document, generated from the declarations of the operations."""
 
 import inspect
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from app.web.reference import published
 
 
 class _Converter(OpenAPIConverter):
-    """apispec's own, but `required` keeps the order of the fields, and a schema is described by its docstring."""
+    """apispec's converter, with `required` in field order and schemas described by their docstrings."""
 
     def schema2jsonschema(self, schema: Any) -> dict[str, Any]:  # noqa: ANN401 - apispec's
         shape: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call] # apispec's
@@ -31,8 +31,8 @@ class _Plugin(MarshmallowPlugin):
 
 
 def make(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The document of these operations; the structure that it has for all of them is the published one."""
-    # apispec wants a name of each schema by its types; None is how it is told to write one out in place.
+    """Return the OpenAPI document of these operations; the parts they share are in app.web.reference.published."""
+    # By its types apispec expects a name for each schema; None tells it to inline the schema.
     plugin = _Plugin(schema_name_resolver=_name)  # type: ignore[arg-type]
     version = published.ABOUT["info"]["version"]
     spec = APISpec(published.TITLE, version, published.OPENAPI, plugins=[plugin], **published.ABOUT)
@@ -43,34 +43,34 @@ def make(operations: Iterable[Operation]) -> dict[str, Any]:
     for operation in operations:
         spec.path(path_of(operation), operations={operation.method.lower(): _describe(operation)})
     made: dict[str, Any] = spec.to_dict()
-    # apispec begins with `info` and ends with `openapi`.
+    # apispec would put `info` first and `openapi` last.
     return {name: made[name] for name in ("openapi", *published.ABOUT, "paths", "components")}
 
 
 def path_of(operation: Operation) -> str:
-    """Its path as OpenAPI writes it: `/v1/send-message/{company_id}/{conversation_id}`."""
+    """Return the path in OpenAPI's notation: `/v1/send-message/{company_id}/{conversation_id}`."""
     return operation.rule.replace("<", "{").replace(">", "}")
 
 
 def operation_id(operation: Operation) -> str:
-    """The view's name as the document has it: `sendMessage`."""
+    """Return the view's name in camel case: `sendMessage`."""
     first, *others = operation.name.split("_")
     return "".join([first, *map(str.capitalize, others)])
 
 
 def tag_of(operation: Operation) -> str:
-    """The tag it stands under, which is the name of its blueprint: `Conversations`."""
+    """Return the operation's tag, which is the name of its blueprint: `Conversations`."""
     return operation.endpoint.partition(".")[0].replace("_", " ").title()
 
 
 def example_of(schema: type[Schema]) -> dict[str, Any]:
-    """A document of this schema, put together from the examples of its fields."""
+    """Return an example document of this schema, composed of the examples of its fields."""
     examples = {name: _example(field) for name, field in schema().fields.items()}
     return {name: example for name, example in examples.items() if example is not None}
 
 
 def body_of(operation: Operation) -> type[Schema] | None:
-    """The schema of its body, the company's id included where the guard takes it from there."""
+    """Return the schema of the body, with `company_id` if the guard reads it from there."""
     body = operation.said.body
     if body is None or operation.said.company_in == "url":
         return body
@@ -80,7 +80,7 @@ def body_of(operation: Operation) -> type[Schema] | None:
 
 
 def answer_example(operation: Operation) -> dict[str, Any]:
-    """What the operation answers when all is well."""
+    """Return the example of a successful response."""
     said = operation.said
     return {"message": said.message, said.under: example_of(said.gives) if said.gives else {}}
 
@@ -94,7 +94,7 @@ def _example(field: fields.Field[Any]) -> Any:  # noqa: ANN401 - of the field's 
 
 
 def _name(schema: type[Schema] | Schema) -> str | None:
-    """What the schema is called in the document; bodies are written out where they are."""
+    """Return the schema's name in the document; None for request bodies, which are inlined."""
     kind = schema if isinstance(schema, type) else type(schema)
     return None if issubclass(kind, Body) else kind.__name__
 
@@ -118,12 +118,12 @@ def _describe(operation: Operation) -> dict[str, Any]:
 
 
 def summary(operation: Operation) -> str:
-    """The first line of its view's docstring."""
+    """Return the first line of the view's docstring, without its period."""
     return _first_line(operation.view)
 
 
 def describe(operation: Operation) -> str:
-    """All that is said of the operation but its summary."""
+    """Return the view's docstring without its summary, and the text on sending if the operation sends."""
     told = inspect.getdoc(operation.view) or ""
     parts = [told.partition("\n")[2].strip(), published.SENDING if operation.said.sends else ""]
     return "\n\n".join(filter(None, parts))

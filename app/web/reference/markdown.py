@@ -1,4 +1,4 @@
-"""The reference for readers of text: a page for each operation, and an index of them."""
+"""The reference in Markdown: a page for each operation, and an index of them."""
 
 import json
 import shlex
@@ -81,12 +81,12 @@ _INDEX = """\
 
 
 def slug(operation: Operation) -> str:
-    """What its page is called: `send-message` for `/docs/send-message.md`."""
+    """Return the name of the operation's page: `send-message` for `/docs/send-message.md`."""
     return operation.name.replace("_", "-")
 
 
 def page(operation: Operation, limit: str) -> str:
-    """All about one operation; `limit` is the one that holds for it."""
+    """Return the page of one operation; `limit` is the limit that applies to it."""
     document = make([operation])
     described = document["paths"][path_of(operation)][operation.method.lower()]
     return _PAGE.format(
@@ -104,7 +104,7 @@ def page(operation: Operation, limit: str) -> str:
 
 
 def index(operations: Iterable[Operation]) -> str:
-    """The list of all pages, by tag."""
+    """Return the index of all pages, by tag."""
     sections: dict[str, list[str]] = {}
     for operation in operations:
         page_path = f"/docs/{slug(operation)}.md"
@@ -126,7 +126,7 @@ def _values(described: dict[str, Any]) -> Iterator[str]:
 
 
 def _parts(prefix: str, schema: dict[str, Any]) -> Iterator[str]:
-    """The fields of a body, and below each that is a document itself, or a list of them, its own."""
+    """Yield a row for each field of a body, followed by the fields nested in it or in its list items."""
     for name, value in schema.get("properties", {}).items():
         required = name in schema.get("required", ())
         yield _value(f"{prefix}{name}", "body", value, value.get("description"), required)
@@ -139,7 +139,7 @@ def _value(name: str, place: str, schema: dict[str, Any], description: str | Non
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    """Its type, and within it what may stand there: `integer, 1 to 100, default 20`."""
+    """Return the type of a value and its constraints: `integer, 1 to 100, default 20`."""
     kind = schema.get("type", "object")
     values = (json.dumps(value, ensure_ascii=False) for value in schema.get("enum", ()))
     told = [

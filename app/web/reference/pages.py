@@ -1,4 +1,4 @@
-"""The reference page: Swagger UI's own files, served from here, so that it works without any other network."""
+"""The reference page: Swagger UI, served from here so that the page loads nothing from elsewhere."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,7 @@ _OURS = Path(__file__).with_name("static")
 _SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
 _SMALL = {"reference.css", "reference.js"}
 _LARGE = {"swagger-ui.css", "swagger-ui-bundle.js"}
-# Swagger UI has its icons as data: images in its style sheet; it needs no inline script or style.
+# Swagger UI's style sheet has its icons as data: images; it needs no inline script or style.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -26,7 +26,7 @@ _KINDS = {".css": "text/css", ".js": "text/javascript"}
 @blueprint.get("/docs")
 @public
 def reference_page() -> Response:
-    """Show what `/openapi.json` says, and let it be tried."""
+    """Serve the page that shows `/openapi.json` and lets readers try its operations."""
     page = (_OURS / "reference.html").read_bytes()
     return Response(page, mimetype="text/html", headers={"Content-Security-Policy": _POLICY})
 
@@ -34,9 +34,9 @@ def reference_page() -> Response:
 @blueprint.get("/docs/assets/<name>")
 @public
 def reference_asset(name: str) -> Response:
-    """Give a file that the page needs, whole, and no other.
+    """Serve a file of the page, always whole.
 
-    Raises OverloadedError where too many of the large ones are on their way.
+    Raises NotFoundError for other files, OverloadedError when too many large files are being sent.
     """
     if name in _SMALL:
         return _whole(_OURS / name)

@@ -1,4 +1,4 @@
-"""What the published document says of the whole API, whatever its operations: the structure is the contract's."""
+"""The parts of the OpenAPI document that all operations share; the contract prescribes their structure."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.version import VERSION
 TITLE = "SalesCaptain API Documentation Service"
 OPENAPI = "3.0.3"
 
-# Paths that the examples of shared answers have, and the sentence of the failure there.
+# The path in the examples of shared responses, and the error sentence of a 500 there.
 _PATH, _PROBLEM = "/v1/fetch-companies", "Problem encountered while fetching companies!"
 
 ABOUT: dict[str, Any] = {
@@ -74,7 +74,7 @@ ERROR: dict[str, Any] = {
     },
 }
 
-# An example of each id; other ids have the last.
+# Examples of ids; ANOTHER_ID is for all others.
 IDS = {
     "company_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
     "conversation_id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
@@ -125,7 +125,7 @@ RESPONSES: dict[str, Any] = {
     },
     "InternalServerError": _failure("Internal server error: go by `code`", InternalError, _PROBLEM),
 }
-# Which of them every company-scoped operation has.
+# The responses of every company-scoped operation.
 SHARED = {
     "401": "UnauthorizedError",
     "403": "ForbiddenError",

@@ -1,7 +1,7 @@
 "use strict";
 
-// The sandbox puts a token behind the `#` of this page's address: browsers send that part to nobody, and no log has
-// it. Only pages on loopback read it, so a link cannot make anybody use a deployed service in another's name.
+// The sandbox passes a token in the fragment of this page's URL: browsers never send that part, so no log has it.
+// Only pages on loopback read it, so no link can make anybody use a deployed service in another user's name.
 const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
 const notice = document.getElementById("notice");
 
@@ -15,7 +15,7 @@ function signIn(ui, token, next) {
   notice.textContent = `The token in this page's address is filled in: ${next}`;
 }
 
-// Swagger UI writes no label for the body's field.
+// Swagger UI gives the body's text area no label.
 function labelled({ React }) {
   const named = (Original) => (props) => React.createElement(Original, { ...props, "aria-label": "Request body" });
   return { wrapComponents: { TextArea: named } };
@@ -29,7 +29,7 @@ async function show() {
   if (!window.SwaggerUIBundle) throw new Error("Its file has not come: the service may be busy.");
   const answer = await fetch("openapi.json");
   const spec = await answer.json();
-  // The document names the published server; what is tried here goes to the service that shows it.
+  // The document names the published server; requests tried here go to the service that serves this page.
   spec.servers = [{ url: new URL(".", document.baseURI).href.replace(/\/$/, ""), description: "This service" }];
   const isAlone = Object.values(spec.paths).flatMap(Object.keys).length === 1;
   const next = isAlone ? "press Execute to send." : "open an operation and press its Execute.";
