@@ -6,7 +6,7 @@ from app import create_app
 from app.web.declarations import DeclarationError
 from config.settings import SettingsError
 
-# gunicorn's own status for "the application cannot be loaded": its master then stops instead of trying again.
+# gunicorn's exit status for "the application cannot be loaded": its master then stops instead of retrying.
 _CANNOT_START = 4
 
 try:

@@ -1,1 +1,1 @@
-"""The settings, what gunicorn reads of them, and in `serving` how it serves."""
+"""The settings, gunicorn's configuration, and in `serving` the extensions of gunicorn."""

@@ -12,7 +12,7 @@ _DOCUMENTS = {"docs": documents.page, "env": documents.example}
 
 
 def main() -> int:
-    """0, or 1 where the service could not start with the settings in the environment."""
+    """Run the command; returns 1 if the service could not start with the settings in the environment, else 0."""
     parser = argparse.ArgumentParser(prog="python -m config", description=__doc__)
     parser.add_argument("what", nargs="?", choices=["check", *_DOCUMENTS], default="docs")
     what = parser.parse_args().what
@@ -27,7 +27,7 @@ def _check() -> int:
     report.tell_unread(reading, os.environ)
     _say(*report.rows(reading), *report.strangers(os.environ))
     try:
-        # What only the application can tell of them; it connects to nothing.
+        # Finds the problems that only the application can detect; it opens no connection.
         create_app(settled(reading))
     except SettingsError as error:
         _say(str(error))

@@ -1,4 +1,4 @@
-"""What a setting must be. Each check returns, or raises ValueError with a sentence that shows no value."""
+"""Validators of settings. Each returns None, or raises ValueError with a sentence that shows no value."""
 
 import ipaddress
 import re
@@ -15,7 +15,7 @@ _QUERY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 _ADDRESS = re.compile(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(?P<port>[0-9]{1,5})")
 _LARGEST_PORT = 65535
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# A window keeps 16 bytes for each admission.
+# A window stores 16 bytes per admission.
 _LARGEST_LIMIT = 1_000_000
 _LONGEST_WINDOW = 366 * 86_400
 _ZERO = re.compile(r"\b0+\b")
@@ -23,7 +23,7 @@ _LARGEST_BODY = 16_777_216
 
 
 def algorithms(names: tuple[str, ...]) -> None:
-    """Algorithms of one family: HMAC secrets are never mixed with public keys (RFC 8725 section 2.1)."""
+    """Algorithms of one family: HMAC is never mixed with public-key algorithms (RFC 8725 section 2.1)."""
     known = set(names) <= SYMMETRIC or set(names) <= _ASYMMETRIC
     if not names or not known:
         raise ValueError("Of one family: HS256 HS384 HS512, or of RS* PS* ES* (256 384 512) and EdDSA.")
@@ -38,7 +38,7 @@ def url(value: str) -> None:
 
 
 def key_set_url(value: str) -> None:
-    """The same, with or without a query: some issuers tell their key sets apart by one."""
+    """A URL as in `url`, optionally with a query: some issuers distinguish their key sets by it."""
     place, _, query = value.partition("?")
     if not _is_url(place) or not _QUERY.fullmatch(query):
         raise ValueError(
@@ -52,14 +52,14 @@ def rate_limit(value: str) -> None:
         limits = parse_many(value)
     except ValueError:
         limits = []
-    # Of `0 minutes` limits makes one.
+    # `limits` reads `0 minutes` as 1 minute.
     is_one = len(limits) == 1 and not _ZERO.search(value)
     if not is_one or limits[0].amount > _LARGEST_LIMIT or limits[0].get_expiry() > _LONGEST_WINDOW:
         raise ValueError('One limit such as "30 per minute" or "100 per 5 minutes".')
 
 
 def seconds(value: float) -> None:
-    """A time that can be waited for."""
+    """A timeout of more than 0 and at most 600 s."""
     if not 0 < value <= 600:  # noqa: PLR2004 - ten minutes
         raise ValueError("Seconds, more than 0 and at most 600.")
 
@@ -77,14 +77,14 @@ def positive(value: float) -> None:
 
 
 def body_bytes(value: int) -> None:
-    """A size that a body may have, and that a worker has memory for."""
+    """A maximum body size that a worker has memory for."""
     if not 1 <= value <= _LARGEST_BODY:
         raise ValueError(f"Bytes, from 1 to {_LARGEST_BODY}.")
 
 
 def threads(value: int) -> None:
-    """Enough that some can wait for other services and one never does."""
-    if value < 2:  # noqa: PLR2004 - one that waits, one that never does
+    """Enough threads that some can wait for upstream services and at least one never does."""
+    if value < 2:  # noqa: PLR2004 - one that may wait, one that never does
         raise ValueError("Must be 2 or more: a quarter of the threads never waits for other services.")
 
 
@@ -104,13 +104,13 @@ def tcp_address(value: str) -> None:
 
 
 def header_value(value: str) -> None:
-    """What can stand in an Authorization header (RFC 9110 section 5.5)."""
+    """A value that is valid in an Authorization header (RFC 9110 section 5.5)."""
     if not re.fullmatch(r"[\x21-\x7e]+", value):
         raise ValueError("Visible ASCII without spaces.")
 
 
 def log_level(value: str) -> None:
-    """A level of Python's logging, by the one name that each has; NOTSET would leave out the requests."""
+    """A level of Python's logging, by its main name; NOTSET is refused, as it would drop the request lines."""
     if value not in _LEVELS:
         raise ValueError(f"One of {', '.join(_LEVELS)}.")
 

@@ -1,4 +1,4 @@
-"""What is made from the table of settings: docs/settings.md and .env.example."""
+"""Documents generated from the table of settings: docs/settings.md and .env.example."""
 
 from collections.abc import Iterator
 from dataclasses import Field, fields
@@ -20,13 +20,13 @@ _EXAMPLE = """\
 # Settings of the service, for `set -a; . ./.env` and for systemd's EnvironmentFile. Fill in what has no `#`,
 # and one of the three keys, without its `#`. Every secret can be given as NAME_FILE, the path of a file.
 # docs/settings.md has the same as a table."""
-# This default is read from the machine, so it is not the same everywhere: what the table says, and an example.
+# For defaults that depend on the machine: the text in the table, and an example value.
 _SHOWN = {"WEB_CONCURRENCY": ("number of cores", "2")}
 _KEYS = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 
 
 def page() -> Iterator[str]:
-    """The table for people, in Markdown, line by line."""
+    """Yield the lines of docs/settings.md, in Markdown."""
     yield _PAGE
     for row in fields(Settings):
         name, column = row.name.upper(), row.metadata
@@ -39,7 +39,7 @@ def page() -> Iterator[str]:
 
 
 def example() -> Iterator[str]:
-    """The table as variables for a shell, line by line: what is required is empty, the rest is a comment."""
+    """Yield the entries of .env.example: required variables are empty, all others are commented out."""
     yield _EXAMPLE
     for row in fields(Settings):
         name, default = row.name.upper(), row.metadata["default"]
@@ -51,7 +51,7 @@ def example() -> Iterator[str]:
 
 
 def _variable(row: "Field[Any]") -> str:
-    """The name under which it is usually given: a public key comes as a file."""
+    """Return the variable that usually sets the value: NAME_FILE for public keys, else NAME."""
     name, column = row.name.upper(), row.metadata
     return f"{name}_FILE" if column["from_file"] and not column["secret"] else name
 

@@ -1,6 +1,6 @@
-"""How gunicorn serves the application; its times are tied to the settings.
+"""gunicorn's configuration; its timeouts follow from the settings.
 
-Read by the master, and again on SIGHUP. It imports nothing of `app`, so that workers started by SIGHUP load the
+Read by the master, and again on SIGHUP. It imports nothing from `app`, so that workers started by SIGHUP load the
 code that is on disk then.
 """
 
@@ -29,63 +29,63 @@ except SettingsError as error:
     sys.stderr.write(f"{error}\n")
     raise SystemExit(1) from None
 
-# Before any worker, or this process where the application is preloaded, imports prometheus_client.
+# Must precede the import of prometheus_client in any worker, or in this process if the application is preloaded.
 _folder = metric_files.make_folder()
 wsgi_app = "wsgi:app"
 bind = _settings.bind
 worker_class = "config.serving.worker.DeadlineWorker"
 workers = _settings.web_concurrency
 threads = _settings.threads
-# A worker that hangs as a whole is replaced; requests have deadlines of their own.
+# Replaces a worker that hangs as a whole; requests have their own deadlines.
 timeout = 30
-# Beyond the longest request, from its first byte on, so that a deploy cuts none off.
+# Longer than the longest request, counted from its first byte, so that a deploy interrupts none.
 _longest = HEAD_SECONDS + BODY_SECONDS + _settings.account_timeout_seconds + _settings.chat_timeout_seconds
 graceful_timeout = int(_longest) + 5
 keepalive = 5
-# gunicorn-h1c, in C: ends requests where the one in Python does, in a quarter of its time.
+# gunicorn-h1c, in C: finds the same end of a request as the Python parser, in a quarter of its time.
 http_parser = "fast"
 control_socket_disable = True
-# A worker that cannot open one more file ends, with all its requests: it takes in only as many connections as
-# leave room for what its threads open.
+# A worker that runs out of file descriptors exits, with all its requests: it accepts only as many connections as
+# leave enough descriptors for its threads.
 _most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 _files = 65536 if _most_files == resource.RLIM_INFINITY else min(_most_files, 65536)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _most_files))
 worker_connections = max(threads + 1, min(1000, _files - 64 - 6 * threads))
-# Workers show there that they are alive. Memory, where there is some: a disk may be slow, or read-only.
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a name that nobody can guess
-# The worker bounds the head as a whole; how long a token may be, the application says.
+# For the workers' heartbeat files. In memory if possible: a disk may be slow or read-only.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn picks an unguessable name
+# The worker limits the request head as a whole; the application limits the length of a token.
 limit_request_field_size = LARGEST_HEAD
-# By default a client behind a proxy on this machine could name another path than the proxy has seen (SCRIPT_NAME).
+# By default a client of a proxy on this machine could set SCRIPT_NAME, and so a path that the proxy has not seen.
 forwarder_headers = ""
-# Nothing goes by the scheme either. Gunicorn would refuse a request in which two such fields disagree, and one of
-# them may be the client's.
+# Nothing depends on the scheme either. gunicorn would reject a request in which two such headers disagree, and one
+# of them may be the client's.
 secure_scheme_headers: dict[str, str] = {}
-# Libraries that warn do it on the root logger.
+# Warnings logged by libraries reach the root logger.
 logconfig_dict = dictionary(_settings.log_level, "gunicorn.error")
 logconfig_dict["root"] = {"level": "WARNING", "handlers": ["stderr"]}
 
 
 def nworkers_changed(server: Arbiter, count: int, before: int | None) -> None:
-    """Let workers know how many they are, also by `-w`; gunicorn calls it before it preloads the application.
+    """Tell the workers how many there are, even with `-w`; gunicorn calls this before it preloads the application.
 
-    SIGTTIN gets no further one where all must be one process: it could not start, and the first would go with it.
+    With memory:// SIGTTIN adds no worker: it could not start, and would take the first one down with it.
     """
     if before and count > 1 and _settings.store_url.startswith("memory:"):
         server.log.error("worker refused", extra={"reason": "memory:// counts in one process only."})
         server.num_workers = 1
         return
     if count:
-        # SIGWINCH lets all of a daemon's workers go; SIGHUP brings them back.
+        # It is 0 when SIGWINCH stops all workers of a daemon; SIGHUP brings them back.
         os.environ["WEB_CONCURRENCY"] = str(count)
 
 
 def on_starting(server: Arbiter) -> None:
-    """Take METRICS_BIND."""
+    """Bind METRICS_BIND; exit if that fails, or if memory:// is set with several workers."""
     if server.cfg.workers > 1 and _settings.store_url.startswith("memory:"):
         _refuse("STORE_URL: memory:// counts in one process only, and there are several workers.")
     server.companion = Companion(server, _settings.metrics_bind, _folder)
     if "GUNICORN_PID" in os.environ:
-        # After SIGUSR2 the old master has the address until it ends.
+        # After SIGUSR2 the old master holds the address until it exits.
         return
     try:
         server.companion.bind()
@@ -94,36 +94,36 @@ def on_starting(server: Arbiter) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Start the listener, and let SIGHUP leave everything as it is where new workers could not start."""
+    """Start the listener, and make SIGHUP change nothing if new workers could not start."""
     mend(server)
     server.companion.attach()
     server.handle_hup = partial(renew, server, loaded())
 
 
 def post_fork(server: Arbiter, worker: DeadlineWorker) -> None:
-    """Let the worker take in as large a body as the application does, and count on where another one ended."""
+    """Give the worker the application's body limit, and let its metrics continue those of a worker that ended."""
     worker.largest_body = _settings.max_body_bytes
     server.companion.release()
     try:
         metric_files.take_over(Path(_folder))
         metric_files.make_room(Path(_folder))
     except OSError as error:
-        # It counts for itself, and serves.
+        # The worker serves, with metrics of its own that are not aggregated.
         os.environ.pop(metric_files.VARIABLE, None)
         told = {"exception": type(error).__name__}
-        server.log.error("metrics not shared", extra=told)  # noqa: TRY400 - one line
+        server.log.error("metrics not shared", extra=told)  # noqa: TRY400 - a single line, no traceback
 
 
 def post_worker_init(worker: DeadlineWorker) -> None:
-    """Let the application's watch know of the worker's life; whoever wraps the application may hide it."""
+    """Give the worker the application's `watch`, which a wrapper around the application may hide."""
     worker.watch = getattr(worker.wsgi, "watch", None)
-    # What is loaded by now stays: the collector need not look at it again and again.
+    # Objects loaded by now are permanent: the garbage collector need not scan them again.
     gc.collect()
     gc.freeze()
 
 
 def on_exit(server: Arbiter) -> None:
-    """End the listener."""
+    """Stop the listener."""
     server.companion.end()
 
 

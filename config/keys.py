@@ -1,4 +1,4 @@
-"""Whether the keys that are set and the algorithms fit each other."""
+"""Checks that the configured keys and algorithms fit together."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -11,19 +11,19 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from config.checks import SYMMETRIC
 
-# One of these is set.
+# Exactly one of these must be set.
 _CURRENT = ("JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL")
 _SECRETS = ("JWT_SECRET", "JWT_PREVIOUS_SECRET")
 _PUBLIC_KEYS = ("JWT_PUBLIC_KEY_FILE", "JWT_PREVIOUS_PUBLIC_KEY_FILE")
 _SECRET_BYTES = 32
-# OpenSSL verifies nothing with longer ones.
+# OpenSSL refuses to verify with longer keys.
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 16384
 
 
 def problems(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong, as (variables, sentence); `values` are those of all settings, by their fields."""
+    """Yield each problem as (variables, sentence); `values` has the values of all settings by field name."""
     names = values["jwt_algorithms"]
-    # None: nobody knows, as there are no algorithms.
+    # None: unknown, as there are no algorithms.
     symmetric = names[0] in SYMMETRIC if names else None
     yield from _number(values, symmetric=symmetric)
     unfit = [] if symmetric is False else list(_unfit_secrets(values))
@@ -38,7 +38,7 @@ def problems(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _number(values: Mapping[str, Any], *, symmetric: bool | None) -> Iterator[tuple[str, str]]:
-    """One key is set, of the kind that the algorithms take."""
+    """Yield a problem unless exactly one key is set, of the kind that the algorithms use."""
     wanted = [name for name in _CURRENT if symmetric is None or (name == "JWT_SECRET") == symmetric]
     given = [name for name in _CURRENT if values[_field(name)]]
     if not given:
@@ -64,7 +64,7 @@ def _unfit_public_keys(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _unserved(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Algorithms that none of the public keys is for, where keys are given; a key set may get one later."""
+    """Yield the algorithms that no given public key fits; a key set is not checked, as it may gain keys later."""
     given = [_public_key(values[_field(name)]) for name in _PUBLIC_KEYS if values[_field(name)]]
     served = {name for key in given for name in _fitting(key, values["jwt_algorithms"])}
     missing = [name for name in values["jwt_algorithms"] if name not in served]
@@ -99,7 +99,7 @@ def _public_key(pem: str) -> PublicKeyTypes | None:
 
 
 def _fitting(key: PublicKeyTypes | None, names: tuple[str, ...]) -> list[str]:
-    """Those of the algorithms that take this kind of key."""
+    """Return the algorithms that accept this kind of key."""
     fitting = []
     for name in names:
         with suppress(ValueError, TypeError, jwt.InvalidKeyError):

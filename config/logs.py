@@ -1,4 +1,4 @@
-"""Logs as JSON, one line a record, for every WSGI server alike."""
+"""Logging as JSON, one line per record, the same under every WSGI server."""
 
 import json
 import logging
@@ -10,22 +10,22 @@ from typing import Any
 
 import orjson
 
-# What every record has; the rest was given by `extra` and belongs on the line.
+# Attributes of every record; all others came from `extra` and belong in the line.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
-# In ASCII, so that nobody can forge a second line.
+# ASCII only, so that nobody can forge a second line.
 _ENCODER = json.JSONEncoder(default=lambda value: type(value).__name__, separators=(",", ":"))
 
 
 class JsonFormatter(logging.Formatter):
-    """Time (UTC, RFC 3339), level, logger, event, and whatever was given as `extra`.
+    """Formats time (UTC, RFC 3339), level, logger, event, and the fields of `extra`.
 
-    Of an exception, and of whatever JSON does not know, only the class is told: its text may hold what a log
-    must not.
+    Exceptions and values unknown to JSON appear by class name only: their text may hold data that must not be
+    logged.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line of JSON."""
+        """Return the record as one line of JSON."""
         line: dict[str, Any] = {
             "time": _timestamp(record.created),
             "level": record.levelname,
@@ -39,23 +39,23 @@ class JsonFormatter(logging.Formatter):
 
 
 def write(line: dict[str, Any]) -> None:
-    """Write a line of what JSON knows to standard error, as the formatter would, at once; its `time` is now.
+    """Write a line to standard error at once, in the formatter's format; sets `time` to now.
 
-    For what is written with every request: a record, and logging's way from there, take longer than the line. One
-    call is one line, whatever other threads write. (Python flushes standard error at each end of a line, from 3.9
-    on, whatever it is connected to.)
+    For lines written on every request: creating and handling a log record takes longer than writing the line. Each
+    call writes one whole line, whatever other threads write. (Since 3.9 Python flushes standard error at the end
+    of each line, whatever it is connected to.)
     """
     line["time"] = _timestamp(time.time())
     sys.stderr.write(f"{_encode(line)}\n")
 
 
 def _timestamp(moment: float) -> str:
-    """UTC to the millisecond, RFC 3339."""
+    """Return the time in UTC to the millisecond, as in RFC 3339."""
     return f"{_second(int(moment))}.{int(moment % 1 * 1000):03}+00:00"
 
 
 def _encode(line: dict[str, Any]) -> str:
-    """The same JSON, also in ASCII, at a tenth of the time where nothing has to be escaped."""
+    """Encode like `_ENCODER`, in ASCII, in a tenth of the time if nothing has to be escaped."""
     try:
         text = orjson.dumps(line)
     except TypeError:
@@ -65,12 +65,12 @@ def _encode(line: dict[str, Any]) -> str:
 
 @lru_cache(maxsize=2)
 def _second(moment: int) -> str:
-    """A second since the epoch, as it begins in UTC; a busy one is asked for a thousand times."""
+    """Format a second since the epoch in UTC; under load the same one is needed a thousand times."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _event(record: logging.LogRecord) -> str:
-    """The message; gunicorn gives exceptions that hold bytes of a request as its arguments."""
+    """Format the message; gunicorn passes exceptions as arguments, which may hold bytes of a request."""
     message, arguments = str(_told(record.msg)), record.args
     if isinstance(arguments, tuple):
         arguments = tuple(map(_told, arguments))
@@ -85,7 +85,7 @@ def _told(value: object) -> object:
 
 
 def dictionary(level: str, *names: str) -> dict[str, Any]:
-    """A configuration for logging.config.dictConfig: these loggers write JSON, to standard error alone."""
+    """Return a configuration for logging.config.dictConfig: these loggers write JSON, to standard error only."""
     logger = {"level": level, "handlers": ["stderr"], "propagate": False}
     return {
         "version": 1,

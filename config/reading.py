@@ -1,4 +1,4 @@
-"""Settings out of the environment: where each comes from, what it is, and what is wrong with it."""
+"""Reading settings from the environment: the source, the value and the problems of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import Field
@@ -17,8 +17,8 @@ _FILE = "_FILE"
 class Reading:
     """A table of settings, read from variables; an empty variable counts as not set.
 
-    `values` has the parsed value of each field, an arbitrary one where it is wrong; `sources` has NAME_FILE and
-    its path, ENVIRONMENT or DEFAULT; `problems` the sentences on each wrong variable, which hold no value.
+    `values` has the parsed value of each field, an arbitrary one if it is wrong; `sources` has NAME_FILE=path,
+    ENVIRONMENT or DEFAULT; `problems` has the sentences on each wrong variable, which show no value.
     """
 
     def __init__(self, rows: "Sequence[Field[Any]]", environ: Mapping[str, str]) -> None:
@@ -38,20 +38,20 @@ class Reading:
 
     @property
     def problems(self) -> dict[str, list[str]]:
-        """What is wrong, by variable, or by several of them and their conjunction."""
+        """The problems by variable, or by several variables joined with "or" or "and"; in the table's order."""
         table = [row.name.upper() for row in self._rows]
         order = sorted(self._problems, key=lambda name: table.index(name.split(" ")[0].removesuffix(_FILE)))
         return {name: list(dict.fromkeys(self._problems[name])) for name in order}
 
     def tell(self, name: str, sentence: str) -> None:
-        """Add what is wrong between settings, unless one of those named is wrong already."""
+        """Add a problem between settings, unless one of the variables in `name` is already wrong."""
         if not any(known in self._problems for known in (*name.split(" "), f"{name}{_FILE}")):
             self._problems[name] = [sentence]
 
     def _given(self, row: "Field[Any]", environ: Mapping[str, str]) -> dict[str, str]:
-        """The variable and its text, or the text of the file that NAME_FILE names; nothing where it is not set.
+        """Return the variable with its text, or the text of the file that NAME_FILE names; empty if not set.
 
-        Notes where it comes from, and what is wrong with it.
+        Records the source and any problems.
         """
         name = row.name.upper()
         text, path = environ.get(name, ""), environ.get(f"{name}{_FILE}", "")
@@ -70,7 +70,7 @@ class Reading:
         return {name: content} if content else given
 
     def _is_text(self, name: str, text: str) -> bool:
-        """Whether it was UTF-8; Python keeps other bytes as lone surrogates (PEP 383)."""
+        """Return whether the variable is valid UTF-8; Python keeps other bytes as lone surrogates (PEP 383)."""
         if any("\ud800" <= char <= "\udfff" for char in text):
             self._wrong(name, "Not text in UTF-8.")
             return False
@@ -93,14 +93,14 @@ class Reading:
 
 
 def _text_of(file: Path) -> str:
-    """What is in a regular file, without the line break that editors end it with; a pipe might never end."""
+    """Return the text of a regular file, without its final line break; reading a pipe might never end."""
     if not file.is_file():
         raise FileNotFoundError
     return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
 
 
 class _Reader(Env):
-    """environs on a mapping of our own, so that a test's settings are a dict."""
+    """environs reading from a given mapping, so that a test's settings can be a dict."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         super().__init__(eager=False)

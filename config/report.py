@@ -1,4 +1,4 @@
-"""What `python -m config check` tells: every setting, where it comes from, and what is wrong."""
+"""The report of `python -m config check`: every setting, its source, and what is wrong."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,12 +10,12 @@ from config.reading import DEFAULT, Reading
 from config.settings import Settings
 
 _MASK = "********"
-# Scheme and place of a store; what stands between them may be a password.
+# Scheme and location of a store; the part between them may hold a password.
 _URL = re.compile(r"([a-z+]+://)([^@?#]*@)?([A-Za-z0-9._,:/\[\]-]+)")
 
 
 def rows(reading: Reading) -> Iterator[str]:
-    """Name, value and source of each setting, a line each; of secrets only that they are set.
+    """Yield a line with name, value and source of each setting; secrets are masked.
 
     The value of a wrong setting is not shown: it may be a secret in the wrong place.
     """
@@ -28,13 +28,13 @@ def rows(reading: Reading) -> Iterator[str]:
 
 
 def tell_unread(reading: Reading, environ: Mapping[str, str]) -> None:
-    """Add what stops gunicorn alone: it reads this variable itself, at import, and no empty one."""
+    """Add a problem of gunicorn alone: it reads WEB_CONCURRENCY itself, at import, and fails if it is empty."""
     if environ.get("WEB_CONCURRENCY") == "":
         reading.tell("WEB_CONCURRENCY", "Present but empty: gunicorn cannot read it; unset it or give a number.")
 
 
 def strangers(environ: Mapping[str, str]) -> Iterator[str]:
-    """A sentence on each variable that looks like a setting and is none; it may be another program's."""
+    """Yield a sentence on each variable that resembles a setting but is none; it may be another program's."""
     known = names()
     for name in sorted(environ.keys() - set(known)):
         for near in _near(name, known):
@@ -42,13 +42,13 @@ def strangers(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def names() -> list[str]:
-    """What may be set: the settings, and the files that some are read from."""
+    """Return the names of all variables: the settings, and NAME_FILE for those that can be read from a file."""
     columns = {row.name.upper(): row.metadata for row in fields(Settings)}
     return [*columns, *(f"{name}_FILE" for name in columns if columns[name]["from_file"])]
 
 
 def _near(name: str, known: list[str]) -> list[str]:
-    """The setting that may be meant, if any: one that is written nearly so, or that begins with these words."""
+    """Return the setting that may be meant, if any: one spelt similarly, or one that begins with these words."""
     begun = [each for each in known if "_" in name and each.startswith(f"{name}_")]
     return get_close_matches(name, known, n=1, cutoff=0.8) or begun[:1]
 

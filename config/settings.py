@@ -14,7 +14,7 @@ from config.reading import Reading
 
 
 class SettingsError(Exception):
-    """The service cannot start as it is set; the text is BEGINNING and a line a variable, without values."""
+    """The settings are wrong and the service cannot start; the text is BEGINNING and a line per variable."""
 
     BEGINNING = "The service cannot start; these settings are wrong:"
 
@@ -38,7 +38,7 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting, parsed. Times are in seconds, sizes in bytes. Its repr shows no secret."""
+    """All settings, parsed. Times are in seconds, sizes in bytes. The repr shows no secret."""
 
     jwt_algorithms: tuple[str, ...] = _setting(
         "words", "Signature algorithms of the tokens, of one family", validate=checks.algorithms
@@ -125,7 +125,7 @@ class Settings:
 
 
 def read(environ: Mapping[str, str]) -> Reading:
-    """What these variables say of every setting, whether or not the service could start so."""
+    """Read every setting from these variables, whether or not the service could start with them."""
     reading = Reading(fields(Settings), environ)
     for name, sentence in keys.problems(reading.values):
         reading.tell(name, sentence)
@@ -136,14 +136,14 @@ def read(environ: Mapping[str, str]) -> Reading:
             "memory:// counts in one process only: set WEB_CONCURRENCY=1, or share a file with sqlite:///path.",
         )
     bind = reading.values["bind"] or ""
-    # Port 0 is another one each time.
+    # Port 0 gives a different port each time.
     if bind == reading.values["metrics_bind"] and not bind.endswith(":0"):
         reading.tell("BIND and METRICS_BIND", "Each needs an address of its own.")
     return reading
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Settings from these variables; an empty variable counts as not set.
+    """Load the settings from these variables; an empty variable counts as not set.
 
     Raises SettingsError that names every wrong variable at once.
     """
@@ -151,7 +151,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def settled(reading: Reading) -> Settings:
-    """The settings that were read. Raises SettingsError that names every wrong variable at once."""
+    """Return the settings that were read. Raises SettingsError that names every wrong variable at once."""
     if reading.problems:
         raise SettingsError(reading.problems)
     return Settings(**reading.values)

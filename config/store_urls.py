@@ -1,4 +1,4 @@
-"""What STORE_URL can say. Nothing of a store's library is loaded here: gunicorn's master reads it as well."""
+"""The syntax of STORE_URL. Imports no store's library, since gunicorn's master reads the URL as well."""
 
 import re
 from typing import NamedTuple
@@ -25,10 +25,10 @@ _REDIS_PORT, _SENTINEL_PORT = 6379, 26379
 
 
 class StorePlace(NamedTuple):
-    """Where a store is: host and port of each server that may have it, or a path with port 0; none in memory.
+    """The location of a store: host and port of each server, or a path with port 0; empty for memory://.
 
-    `options` are the login, the database and the like, by redis-py's names for them; `service` is what sentinels
-    call it.
+    `options` has the login, the database and so on, under redis-py's names; `service` is the name of the master
+    at the sentinels.
     """
 
     scheme: str
@@ -38,7 +38,7 @@ class StorePlace(NamedTuple):
 
 
 def parse(url: str) -> StorePlace:
-    """The place that `url` names; raises ValueError with a sentence that shows nothing of it."""
+    """Parse `url`; raises ValueError with a sentence that shows no part of it."""
     scheme, _, rest = url.partition("://")
     found = re.fullmatch(_FORMS.get(scheme, "(?!)"), rest, re.ASCII | re.DOTALL) if "://" in url else None
     if found is None or "\0" in unquote(rest):
@@ -54,5 +54,5 @@ def _addresses(hosts: str, default: int) -> tuple[tuple[str, int], ...]:
         parts = [urlsplit(f"//{host}") for host in hosts.split(",") if host]
         return tuple((part.hostname or "", part.port or default) for part in parts)
     except ValueError:
-        # urlsplit's sentence repeats the address.
+        # urlsplit's message would repeat the address.
         raise ValueError(_REFUSAL) from None

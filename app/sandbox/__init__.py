@@ -1,4 +1,4 @@
-"""What a developer needs to try the service: stand-ins behind it, tokens, and one command that runs it all.
+"""A sandbox for trying the service: stand-ins for its upstream services, tokens, and one command to run it all.
 
-The service never imports this package. It listens on loopback alone, and its key is of no use elsewhere.
+The service never imports this package. It listens on loopback only, and its key is of no use elsewhere.
 """

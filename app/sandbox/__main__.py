@@ -15,18 +15,18 @@ from app.sandbox.launcher import run
 from app.sandbox.rehearsals import REHEARSALS
 from config.report import names
 
-# A reader at the other end of a pipe gets each line at once.
+# Flushed, so that a pipe's reader gets each line at once.
 say = partial(print, flush=True)
 _LAST_PORT = 65535
 
 
 def main() -> int:
-    """Do what the command line says; returns the exit code."""
+    """Run the command given on the command line; returns the exit code."""
     given = command_line().parse_args()
     try:
         return int(given.command(given) or 0)
     except BrokenPipeError:
-        # Who reads has seen enough, as `head`; Python would complain once more when it ends.
+        # The reader closed the pipe, as `head` does; flushing stdout at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SandboxError as error:
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Which commands there are, and what they take."""
+    """Return the parser of all commands and their options."""
     var = argparse.ArgumentParser(add_help=False)
     var.add_argument("--var", type=Path, default=Path("var"), help="the folder of key, messages and logs (var)")
     user = argparse.ArgumentParser(add_help=False, parents=[var])

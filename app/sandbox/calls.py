@@ -1,4 +1,4 @@
-"""Calls of the running service: as lines of curl to paste, or made and shown."""
+"""Calls of the running service: printed as curl commands, or made and their responses shown."""
 
 import http.client
 import json
@@ -16,18 +16,18 @@ from urllib.parse import quote
 from app.sandbox.credentials import make_token
 from app.sandbox.directory import COMPANY, home_of
 
-# Filled in whenever a line is printed, so that no two lines are the same message.
+# Filled in each time a command is printed, so that no two commands send the same message.
 FRESH_KEY = ("-H", "Idempotency-Key: {fresh}")
 TELLING_HEADERS = ("x-send-outcome", "x-ratelimit-", "x-request-id", "retry-after", "idempotent-")
 ANNOUNCEMENT = "sandbox.json"
 
 
 class SandboxError(Exception):
-    """The sandbox cannot do what was asked; its text is a sentence for the developer."""
+    """The sandbox cannot do what was asked; the text is a sentence for the developer."""
 
 
 def announce(var: Path, port: int) -> Path:
-    """Tell `running_port` the port, in a file of mode 0600 that is there as long as the service runs."""
+    """Write the port for `running_port` to a file of mode 0600, to be removed when the service stops."""
     announcement = var / ANNOUNCEMENT
     announcement.touch(0o600)
     announcement.write_text(json.dumps({"port": port}))
@@ -35,7 +35,7 @@ def announce(var: Path, port: int) -> Path:
 
 
 def running_port(var: Path) -> int:
-    """The port of the service that runs with this folder. Raises SandboxError if none does."""
+    """Return the port of the service that runs with this folder. Raises SandboxError if none does."""
     try:
         port = int(json.loads((var / ANNOUNCEMENT).read_text())["port"])
         with socket.create_connection(("127.0.0.1", port), timeout=5):
@@ -48,9 +48,10 @@ def running_port(var: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A message that a user sends, or somebody without a token; without a text, the body lacks it.
+    """A message sent by a user, or without a token if `user` is None; without `text` the body lacks it.
 
-    `options` are words for curl alone, which also repeats a conversation that has a range or a list in it.
+    `options` are arguments for curl alone, which also expands a range or a list in `conversation` into several
+    requests.
     """
 
     user: str | None = "jane"
@@ -66,29 +67,29 @@ class Call:
 
     @property
     def body(self) -> str:
-        """The JSON of the body, in ASCII."""
+        """The JSON body, in ASCII."""
         return json.dumps({} if self.text is None else {"message_body": self.text})
 
     def headers(self, var: Path) -> dict[str, str]:
-        """The headers, with a fresh token for 12 hours."""
+        """Return the headers, with a fresh token for 12 hours."""
         authorization = {"Authorization": f"Bearer {make_token(var, self.user)}"} if self.user else {}
         return {**authorization, "Content-Type": "application/json"}
 
 
 def reference_page(var: Path, port: int) -> str:
-    """The address of the reference page, with a token for 12 hours behind the `#`, which no request carries."""
+    """Return the URL of the reference page, with a token for 12 hours in the fragment, which is never sent."""
     return f"http://127.0.0.1:{port}/docs#token={make_token(var, 'jane')}"
 
 
 def command(var: Path, word: str) -> str:
-    """The line for a shell that runs one of the sandbox's commands."""
+    """Return the shell command that runs one of the sandbox's commands."""
     if var == Path("var"):
         return f"make {word}"
     return f"{shlex.quote(os.path.relpath(sys.executable))} -m app.sandbox {word} --var {shlex.quote(str(var))}"
 
 
 def as_curl(call: Call, var: Path, port: int) -> str:
-    """The call as one line for a shell, past any proxy that the environment names: it cannot see loopback."""
+    """Return the call as a curl command, bypassing any proxy in the environment, which cannot reach loopback."""
     direct = ["--noproxy", "*"] if urllib.request.getproxies() else []
     headers = [word for name, value in call.headers(var).items() for word in ("-H", f"{name}: {value}")]
     options = [option.format(fresh=uuid.uuid4()) for option in call.options]
@@ -97,9 +98,10 @@ def as_curl(call: Call, var: Path, port: int) -> str:
 
 
 def send(call: Call, var: Path, port: int) -> tuple[int, str]:
-    """Make the call under a fresh Idempotency-Key; returns the status and the answer for people to read.
+    """Make the call with a fresh Idempotency-Key; returns the status and the response in readable form.
 
-    Raises OSError, ValueError or http.client.HTTPException when no JSON comes back within 60 s.
+    Raises OSError, ValueError or http.client.HTTPException if the connection fails or is silent for 60 s, or if
+    the response is not JSON.
     """
     headers = {**call.headers(var), "Idempotency-Key": str(uuid.uuid4())}
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:

@@ -14,10 +14,10 @@ AUDIENCE = "send-message-sandbox"
 
 
 def key_file(var: Path) -> Path:
-    """The file of the key, made when missing: 64 characters from 48 random bytes, mode 0600.
+    """Return the key file, created if missing: 64 characters from 48 random bytes, mode 0600.
 
-    The draft is opened with O_EXCL and 0600 (tempfile), and linking it fails if the name is taken: of two
-    sandboxes that start at once both read the same, whole key.
+    The draft is created with O_EXCL and mode 0600 (tempfile), and linking it fails if the name is taken: two
+    sandboxes that start at once read the same, complete key.
     """
     key = var / "sandbox-key"
     var.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -30,6 +30,6 @@ def key_file(var: Path) -> Path:
 
 
 def make_token(var: Path, user: str, hours: float = 12) -> str:
-    """A JWT for a user of the sandbox, good for `hours` from now (RFC 7519)."""
+    """Return a JWT (RFC 7519) for a user of the sandbox, valid for `hours` from now."""
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "exp": int(time.time() + hours * 3600)}
     return jwt.encode(claims, key_file(var).read_text(), algorithm="HS256")

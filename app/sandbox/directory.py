@@ -1,4 +1,4 @@
-"""Who and what exists in the sandbox, under fixed ids that documentation and tests may name."""
+"""The users, companies and conversations of the sandbox, with fixed ids for documentation and tests."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ CONVERSATIONS = {
 }
 
 CONTACTS = dict(zip(CONVERSATIONS, ("Maria Alvarez", "Tom Becker", "Priya Natarajan"), strict=True))
-"""Whom each conversation is with."""
+"""The contact of each conversation."""
 
 
 def _account(
@@ -29,10 +29,10 @@ ACCOUNTS = {
     "iris": _account("f6a7b8c9-d0e1-2345-f123-456789012345", COMPANY, active=False),
     "nora": _account("a7b8c9d0-e1f2-3456-0123-567890123456", COMPANY, role="contacts"),
 }
-"""Each user's one account, as the account service tells it."""
+"""Each user's only account, as the account service returns it."""
 
 NAMES = {"jane": "Jane Doe", "rita": "Rita Rehearsal", "bob": "Bob of another company"}
-"""What those who may send are called."""
+"""Display names of the users who may send."""
 
 BROKEN_USER = "erin"
 """The account service answers 500 for this user."""
@@ -41,6 +41,6 @@ USERS = (*ACCOUNTS, BROKEN_USER)
 
 
 def home_of(user: str) -> tuple[str, str]:
-    """Where a user writes when nothing else is said: the company and its first conversation."""
+    """Return the user's default company and its first conversation."""
     company = ACCOUNTS.get(user, ACCOUNTS["jane"])["company_id"]
     return company, next(id_ for id_, owner in CONVERSATIONS.items() if owner == company)

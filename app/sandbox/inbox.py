@@ -1,4 +1,4 @@
-"""The inbox: a page of the sandbox that shows what arrived as the people would read it whom it is for."""
+"""The inbox: a page of the sandbox that shows the messages that arrived as their recipients would read them."""
 
 import json
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from app.sandbox.directory import CONTACTS
 from app.sandbox.messages import Messages
 from app.sandbox.rehearsals import MISBEHAVIOURS, REHEARSALS
 
-# Longer than a pause between messages may be: a write is how a stream notices that its reader has gone.
+# The longest silence on a stream: only a write reveals that the reader has disconnected.
 PULSE_SECONDS = 15
-# What SQLite can compare a number with.
+# The largest integer in SQLite.
 _LAST = 2**63 - 1
 HEADERS = {
     "Content-Security-Policy": (
@@ -35,30 +35,30 @@ inbox = Blueprint("inbox", __name__)
 
 @inbox.after_request
 def add_headers(response: Response) -> Response:
-    """Let the page load nothing from elsewhere, be framed by nobody and be kept nowhere."""
+    """Forbid loading from other origins, framing and caching."""
     response.headers.update(HEADERS)
     return response
 
 
 @inbox.get("/")
 def show() -> str:
-    """The page; its script fills it from the stream."""
+    """Serve the page; its script fills it from the stream."""
     var, port = current_app.config["VAR"], current_app.config["PORT"]
     return render_template("inbox.html", send=command(var, "send"), reference=reference_page(var, port))
 
 
 @inbox.get("/messages")
 def stream() -> Response:
-    """Every message as an event whose id is its number, as they arrive; `live` when those until now are told.
+    """Stream every message as an event with its number as id; `live` follows those that have arrived so far.
 
-    A reader that comes back names the last one it had (HTML Living Standard, section 9.2: Server-sent events).
+    A reader that reconnects names the last id it received (HTML Living Standard, section 9.2: Server-sent events).
     """
     last = max(0, min(request.headers.get("Last-Event-ID", 0, type=int), _LAST))
     return Response(events(current_app.extensions["messages"], last), mimetype="text/event-stream")
 
 
 def events(messages: Messages, last: int, pulse: float = PULSE_SECONDS) -> Iterator[str]:
-    """The events after the message of number `last`, without end; a comment after each `pulse` without one."""
+    """Yield the events after message number `last`, endlessly; a comment after each `pulse` seconds of silence."""
     new = messages.after(last)
     yield from map(event, new)
     yield "event: live\ndata:\n\n"
@@ -69,7 +69,7 @@ def events(messages: Messages, last: int, pulse: float = PULSE_SECONDS) -> Itera
 
 
 def event(message: dict[str, Any]) -> str:
-    """A message as an event, with the name of the conversation and, in a rehearsal, what its caller is told."""
+    """Format a message as an event, with its contact's name and, in a rehearsal, the response its caller gets."""
     id_ = message["conversation_id"]
     contact = CONTACTS.get(id_, f"Rehearsal: {MISBEHAVIOURS.get(id_, id_)}")
     document = {**message, "contact": contact, "told": REHEARSED.get(id_)}

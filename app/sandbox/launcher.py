@@ -1,4 +1,4 @@
-"""One command that runs the service with all it needs, on loopback, until it is told to stop."""
+"""Running the service and its stand-ins with one command, on loopback, until a signal stops them."""
 
 import ctypes
 import fcntl
@@ -28,10 +28,10 @@ from config.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app")
 READY_SECONDS = 30
-# A little more than the service gives the requests that it holds.
+# Slightly more than the service's graceful timeout.
 STOP_SECONDS = 31
 PR_SET_PDEATHSIG = 1
-# What the developer has set for this or another service has no business here.
+# Prefixes of variables that the developer may have set for this or another service; they are not passed on.
 FOREIGN = (*(setting.name.upper() for setting in fields(Settings)), "GUNICORN_", "FLASK_")
 WELCOME = """\
 The service listens on http://127.0.0.1:{port}/v1; what it sends stays in a sandbox on this machine.
@@ -53,15 +53,15 @@ The messages that arrived: {var}/sandbox.sqlite3   Log: {var}/service.log   Ctrl
 def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], None]) -> None:
     """Run the stand-ins and the service on `port` until SIGINT, SIGTERM or SIGHUP; leaves no process behind.
 
-    `changed` are settings of the service that are not to be the sandbox's. Raises SandboxError.
+    `changed` overrides the sandbox's settings of the service. Raises SandboxError.
     """
     os.umask(0o077)
-    # No signal raises, so that none cuts the ending of the service short.
+    # Signal handlers do not raise, so that none interrupts the shutdown of the service.
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: stopping.append(number))
     key, log = key_file(var), var / "service.log"
-    # Without its lines of access; what goes wrong in a stand-in is shown.
+    # Hides the access log; errors in a stand-in are shown.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with ExitStack() as stack:
         stack.enter_context(alone(var))
@@ -70,7 +70,7 @@ def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], N
         env = environment(os.environ, {**settings(key, port, stand_ins.port), **changed})
         service = start(SERVICE, log, env)
         stack.callback(stop, service)
-        # After the fork, which wants a single thread.
+        # After the fork, which is safe only while there is a single thread.
         threading.Thread(target=stand_ins.serve_forever, daemon=True).start()
         deadline = time.monotonic() + READY_SECONDS
         while not stopping and not ready(port):
@@ -85,7 +85,7 @@ def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], N
 
 
 def check_port(port: int) -> None:
-    """Raise SandboxError unless `port` can be listened on."""
+    """Raise SandboxError if `port` cannot be bound."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
@@ -97,7 +97,7 @@ def check_port(port: int) -> None:
 
 @contextmanager
 def alone(var: Path) -> Iterator[None]:
-    """Let no other sandbox have the folder meanwhile; raises SandboxError if one has it."""
+    """Lock the folder against other sandboxes; raises SandboxError if one runs there."""
     with (var / "sandbox.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,7 +110,7 @@ def alone(var: Path) -> Iterator[None]:
 
 
 def settings(key: Path, port: int, sandbox_port: int) -> dict[str, str]:
-    """The settings of the service, whose state lies beside the key."""
+    """Return the settings of the service, whose store is a file next to the key."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         metrics_port = probe.getsockname()[1]
     return {
@@ -128,14 +128,14 @@ def settings(key: Path, port: int, sandbox_port: int) -> dict[str, str]:
 
 
 def environment(own: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the service: the launcher's own without what sets up a service, and what is added."""
+    """Return the environment of the service: `own` without the FOREIGN variables, plus `added`."""
     return {**{name: value for name, value in own.items() if not name.startswith(FOREIGN)}, **added}
 
 
 def start(command: Sequence[str], log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a process in the repository, in a session of its own: Ctrl-C reaches it through the launcher alone.
+    """Start a process at the repository's root, in a new session: Ctrl-C reaches it only through the launcher.
 
-    On Linux it gets SIGTERM when the launcher is killed (prctl(2)). `log` begins anew.
+    On Linux it gets SIGTERM when the launcher is killed (prctl(2)). `log` is truncated.
     """
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: None
     with log.open("wb") as output:
@@ -147,12 +147,12 @@ def start(command: Sequence[str], log: Path, env: Mapping[str, str]) -> subproce
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - there is one thread
+            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - single-threaded at this point
         )
 
 
 def stop(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> None:
-    """SIGTERM to it, after at most so many seconds SIGKILL to what is left of all that it started."""
+    """Send SIGTERM; when it has ended, or after `seconds`, send SIGKILL to what is left of its process group."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
@@ -162,7 +162,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> Non
 
 
 def watch(service: subprocess.Popen[bytes], log: Path) -> None:
-    """Let a tenth of a second pass; raise SandboxError if the service has ended."""
+    """Sleep for 0.1 s; raise SandboxError if the service has ended."""
     time.sleep(0.1)
     if service.poll() is not None:
         ended = f"The service ended by itself (exit {service.returncode}); see {log}."
@@ -170,13 +170,13 @@ def watch(service: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def told(log: Path) -> list[str]:
-    """The lines of a log that are no JSON, each once: what keeps a service from starting is plain text."""
+    """Return the distinct lines of a log that are not JSON: the reasons for a failed start are plain text."""
     lines = log.read_text("utf-8", "replace").splitlines()
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("{")))
 
 
 def ready(port: int) -> bool:
-    """Whether the service says so."""
+    """Return whether the service reports that it is ready."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     with suppress(OSError, http.client.HTTPException), closing(connection):
         connection.request("GET", "/health/ready")
@@ -185,7 +185,7 @@ def ready(port: int) -> bool:
 
 
 def welcome(var: Path, port: int, sandbox_port: int) -> str:
-    """What the developer reads; exactly one line of it begins with curl."""
+    """Return the text for the developer; exactly one line of it begins with curl."""
     return WELCOME.format(
         reference=reference_page(var, port),
         inbox=f"http://127.0.0.1:{sandbox_port}/",

@@ -1,4 +1,4 @@
-"""The messages that arrive in the sandbox, in a SQLite file."""
+"""The messages that arrive in the sandbox, stored in a SQLite file."""
 
 import sqlite3
 import threading
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS messages (
 
 
 class Messages:
-    """All messages, also those of earlier runs; for one process and any number of threads."""
+    """All messages, including those of earlier runs; for one process and any number of threads."""
 
     def __init__(self, database: str | Path) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class Messages:
         request_id: str | None = None,
         key: str | None = None,
     ) -> dict[str, Any]:
-        """Store a message with the request id and the Idempotency-Key it came with; returns a SentMessage."""
+        """Store a message with its request's X-Request-ID and Idempotency-Key; returns a SentMessage."""
         message = {
             "message_id": str(uuid.uuid4()),
             "conversation_id": conversation_id,
@@ -54,7 +54,7 @@ class Messages:
         return {**message, "is_me": True, "message_type": "sms_message", "sent_by_username": author}
 
     def after(self, number: int) -> list[dict[str, Any]]:
-        """Those that arrived later than the one of this `number`, oldest first; the first message has number 1."""
+        """Return the messages after this `number`, oldest first; the first message has number 1."""
         with self._connected() as connection:
             connection.row_factory = sqlite3.Row
             rows = connection.execute(
@@ -65,12 +65,12 @@ class Messages:
             return [dict(row) for row in rows]
 
     def await_after(self, number: int, seconds: float) -> list[dict[str, Any]]:
-        """As `after`; waits for one to arrive, at most so many seconds, and is empty when none did."""
+        """Like `after`, but wait up to `seconds` for a message; returns an empty list if none arrives."""
         with self._arrival:
             return self._arrival.wait_for(lambda: self.after(number), seconds)
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own for each use, which waits up to 5 s for another writer."""
+        """Open a connection for one use; it waits up to 5 s for another writer."""
         with closing(sqlite3.connect(self._database, timeout=5)) as connection, connection:
             yield connection

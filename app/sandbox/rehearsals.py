@@ -1,4 +1,4 @@
-"""Every answer that an integrator can meet, and how to get it: one table for `curls`, the docs and the tests."""
+"""Every response an integrator can meet, and how to get it: one table for `curls`, the docs and the tests."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -10,9 +10,9 @@ SLOW_SECONDS = 3
 
 
 class Rehearsal(NamedTuple):
-    """A call, and what its last answer is: status, outcome and code, as far as it has them.
+    """A call and its last response: status, outcome and code, as far as it has them.
 
-    The service must have been run with the options `needs`.
+    The service must have been started with the options `needs`.
     """
 
     answer: str
@@ -22,17 +22,17 @@ class Rehearsal(NamedTuple):
 
     @property
     def retry_after(self) -> bool:
-        """Whether the answer has a Retry-After: where nothing was sent and waiting may help."""
+        """Whether the response has a Retry-After: when nothing was sent and waiting may help."""
         return self.answer.startswith(("429", "500 not_sent"))
 
     @property
     def title(self) -> str:
-        """The answer in a line."""
+        """The response in one line."""
         return f"{self.answer}: {self.when}" + (f" (after run {self.needs})" if self.needs else "")
 
     @property
     def row(self) -> str:
-        """The answer as a row of the table in docs/rehearsing.md."""
+        """The response as a row of the table in docs/rehearsing.md."""
         id_ = self.call.conversation.partition("?")[0]
         means = " ".join(f"`{word}`" for word in (self.needs, id_ * (id_ in MISBEHAVIOURS)) if word)
         return f"| `{self.answer}` | {'yes' * self.retry_after} | {self.when} | {means} |"
@@ -59,7 +59,7 @@ _MISBEHAVIOURS = (
     ("decade", "200 sent", f"the answer takes {SLOW_SECONDS} s"),
 )
 MISBEHAVIOURS = {_id(word): word for words, _, _ in _MISBEHAVIOURS for word in words.split()}
-"""The ids of conversations in which the chat service misbehaves → the status or the word that says how."""
+"""The ids of conversations in which the chat service misbehaves, mapped to its status or a word for how."""
 
 _HOME, _THEIRS = home_of("jane")[1], home_of("bob")[1]
 _WITH_KEY = Call(options=FRESH_KEY)
@@ -90,7 +90,7 @@ REHEARSALS = (
     Rehearsal("429 not_sent RATE_LIMIT_EXCEEDED", "the last of 31 at once", _MANY),
     Rehearsal("429 not_sent IDEMPOTENCY_IN_PROGRESS", "given up and repeated with its key", _HASTY_WITH_KEY),
     Rehearsal("500 not_sent ACCOUNT_SERVICE_UNAVAILABLE", "the account service answers 500", Call("erin")),
-    # Rita's, so that they do not use up Jane's limit.
+    # Sent by Rita, so that they do not use up Jane's limit.
     *(
         Rehearsal(answer, when.format(word), Call("rita", conversation=_id(word)))
         for words, answer, when in _MISBEHAVIOURS

@@ -1,6 +1,6 @@
-"""Stand-ins for the two services behind the API, on one port: `/accounts/…` and `/chat/…`, and the inbox at `/`.
+"""Stand-ins for the two upstream services, on one port: `/accounts/…` and `/chat/…`, and the inbox at `/`.
 
-They speak the upstream interfaces and nothing more, so what works against them works against the real ones.
+They implement the upstream interfaces and nothing more, so what works with them works with the real ones.
 In the conversations of app.sandbox.rehearsals the chat service misbehaves on purpose, in any company.
 """
 
@@ -23,9 +23,9 @@ stand_ins = Blueprint("stand_ins", __name__)
 
 
 def create_sandbox(var: Path, port: int) -> Flask:
-    """Make the stand-ins and the inbox, for a service on this port; messages are kept in `var/sandbox.sqlite3`."""
+    """Create the stand-ins and the inbox for a service on `port`; stores messages in `var/sandbox.sqlite3`."""
     sandbox = Flask(__name__)
-    # Another site's page that takes 127.0.0.1 for its own address still sends its own name.
+    # Against DNS rebinding: a site whose name is made to resolve to 127.0.0.1 still sends that name as Host.
     sandbox.config.update(VAR=var, PORT=port, TRUSTED_HOSTS=["127.0.0.1", "localhost"])
     sandbox.extensions["messages"] = Messages(var / "sandbox.sqlite3")
     sandbox.register_blueprint(stand_ins)
@@ -35,7 +35,7 @@ def create_sandbox(var: Path, port: int) -> Flask:
 
 @stand_ins.get("/accounts/users/<path:user_id>/accounts")
 def list_accounts(user_id: str) -> ResponseReturnValue:
-    """The accounts of a user; 404 for one that nobody knows."""
+    """Return the accounts of a user; 404 for an unknown user."""
     if user_id == BROKEN_USER:
         return {"error": "A rehearsed 500"}, 500
     if user_id not in ACCOUNTS:
@@ -45,7 +45,7 @@ def list_accounts(user_id: str) -> ResponseReturnValue:
 
 @stand_ins.post("/chat/send-message/<company_id>/<conversation_id>")
 def send_message(company_id: str, conversation_id: str) -> ResponseReturnValue:
-    """Keep a message, with the headers it came with, and answer it as a bare SentMessage."""
+    """Store a message with its request id and Idempotency-Key, and answer with a bare SentMessage."""
     match request.get_json(silent=True):
         case {"account_id": str(account_id), "message_body": str(text), **rest} if not rest:
             pass
@@ -67,13 +67,13 @@ def send_message(company_id: str, conversation_id: str) -> ResponseReturnValue:
 
 
 def misbehave(word: str, message: dict[str, Any]) -> ResponseReturnValue:
-    """Answer a message that is kept, with a word in a way that does not prove it or takes its time.
+    """Answer a stored message; if there is a word, without proof of the send, or slowly.
 
-    The server is Werkzeug's: it shows its sockets, and closes every connection after an answer.
+    The server is Werkzeug's: it exposes its sockets, and closes every connection after the response.
     """
     match word:
         case "deaf":
-            # Nothing comes any more but the end, when the service gives up.
+            # Blocks until the service gives up and closes the connection.
             request.environ["werkzeug.socket"].recv(1)
         case "dead":
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
