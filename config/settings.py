@@ -25,9 +25,9 @@ class SettingsError(Exception):
 
 def _setting(
     parser: str,
-    help: str,  # noqa: A002 - the word for it
+    help: str,  # noqa: A002 - the natural name
     *,
-    default: Any = ...,  # noqa: ANN401 - of the setting's own type; environs' mark for "required"
+    default: Any = ...,  # noqa: ANN401 - the setting's own type; `...` is environs' marker for "required"
     validate: Callable[[Any], object] | None = None,
     secret: bool = False,
     from_file: bool = False,

@@ -61,7 +61,7 @@ def _each_of(histograms: Sequence[Histogram], seen: Iterable[float]) -> None:
         histogram.observe(value)
 
 
-def _numbers(value: Any) -> Any:  # noqa: ANN401 - of no declared type
+def _numbers(value: Any) -> Any:  # noqa: ANN401 - its type is not declared
     """Return the memory-mapped file as an array of 8-byte floats; every value in it is aligned to 8 bytes."""
     value.get()
     return memoryview(value._file._m).cast("d")  # noqa: SLF001 - as above

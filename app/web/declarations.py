@@ -50,7 +50,7 @@ def public(view: View) -> View:
     return declare(view, view, "public", public=True)
 
 
-def declare(inner: Callable[..., Any], outer: View, decorator: str, **said: Any) -> View:  # noqa: ANN401 - of fields
+def declare(inner: Callable[..., Any], outer: View, decorator: str, **said: Any) -> View:  # noqa: ANN401 - any field
     """Attach to `outer` the declaration of `inner`, extended by this decorator's fields; returns `outer`."""
     before = declaration_of(inner)
     decorators = (*before.decorators, decorator)

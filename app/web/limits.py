@@ -32,7 +32,7 @@ class _StoreHandle(Storage):
         super().__init__(uri)
         self.store = store
 
-    def _unused(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - of five signatures
+    def _unused(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - replaces methods of five signatures
         raise NotImplementedError
 
     incr = get = get_expiry = check = reset = clear = _unused
@@ -64,12 +64,12 @@ class Limits:
     """The rate limits of an application, counted per user and operation."""
 
     def __init__(self, app: Flask, store: Store, limit: str) -> None:
-        STRATEGIES[_STRATEGY] = _OneCall  # type: ignore[assignment] # limits knows only its own
+        STRATEGIES[_STRATEGY] = _OneCall  # type: ignore[assignment] # limits declares only its own strategies
         self._limiter = Limiter(
             _payer,
             strategy=_STRATEGY,
             storage_uri="send-message://",
-            storage_options={"store": store},  # type: ignore[dict-item] # handed on to _StoreHandle as it is
+            storage_options={"store": store},  # type: ignore[dict-item] # passed to _StoreHandle unchanged
             headers_enabled=False,
         )
         # Registered already, the limiter adds no hooks, which would look for limits around every request.

@@ -64,7 +64,7 @@ class Metrics:
         self._accounts = Counter("account_lookups", "How accounts were found", ["result"], **made)
         self._workers = Counter("workers_started", "Worker processes that have started", **made)
         self._gauges = {
-            name: Gauge(name, what, labels, multiprocess_mode=mode, **made)  # type: ignore[arg-type] # of text
+            name: Gauge(name, what, labels, multiprocess_mode=mode, **made)  # type: ignore[arg-type] # a str, not a Literal
             for name, (what, labels, mode) in _GAUGES.items()
         }
         # Held for all the increments of a response.

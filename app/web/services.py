@@ -48,7 +48,7 @@ def install(extensions: dict[str, Any], services: Services) -> None:
 def services() -> Services:
     """Return the collaborators of the current application."""
     # Bypasses Flask's proxy, which takes three calls per access.
-    found: Services = current_app._get_current_object().extensions[_KEY]  # type: ignore[attr-defined] # noqa: SLF001 - of LocalProxy, documented
+    found: Services = current_app._get_current_object().extensions[_KEY]  # type: ignore[attr-defined] # noqa: SLF001 - documented method of LocalProxy
     return found
 
 

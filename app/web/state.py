@@ -108,7 +108,7 @@ def end(environ: dict[str, Any]) -> None:
 
 def current() -> Request:
     """Return the current request itself: each access through Flask's proxy takes three calls."""
-    found: Request = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - of LocalProxy, documented
+    found: Request = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - documented method of LocalProxy
     return found
 
 

@@ -54,7 +54,7 @@ class Watch:
             self.metrics.set("in_flight", len(self._under_way))
             for (name, *labels), value in self.gauges().items():
                 self.metrics.set(name, value, *labels)
-        except Exception as error:  # noqa: BLE001 - it would end the worker
+        except Exception as error:  # noqa: BLE001 - an exception would end the worker
             _tell("gauges not published", error)
 
     def drain(self) -> None:
