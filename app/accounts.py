@@ -1,4 +1,4 @@
-"""Which account a user has in a company: asked of the account service, believed for a while."""
+"""Lookup of users' accounts at the account service, with a cache."""
 
 import json
 import threading
@@ -15,12 +15,12 @@ from app.upstream.exchange import INVALID_ANSWER, Correlation, Exchanged, Servic
 from app.upstream.transport import TransportError
 
 _OK, _NOT_FOUND = 200, 404
-# The least recently used users are forgotten beyond this many, they and their accounts: some 20 MB.
+# Users plus their accounts in the cache, about 20 MB; beyond this, the least recently used users are evicted.
 _LARGEST = 40_000
 
 
 class _Question:
-    """One look-up under way, and until when its answer will be believed."""
+    """One lookup in flight, and when its answer expires."""
 
     __slots__ = ("answer", "expires")
 
@@ -30,9 +30,9 @@ class _Question:
 
 
 class Accounts:
-    """Looks accounts up: at most one question per user is under way, and its answer, also "none", is kept.
+    """Looks up accounts: concurrent callers for a user share one lookup, and its answer, even "none", is cached.
 
-    An answer is believed for `lifetime` seconds. A failure is never kept, but shared by those who waited for it.
+    An answer is valid for `lifetime` seconds. A failure is never cached, but everyone waiting for it gets it.
     """
 
     def __init__(self, service: Service, *, lifetime: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,7 +45,7 @@ class Accounts:
         self._asked: dict[User, _Question] = {}
 
     def find(self, user: User, company_id: str, role: str, correlation: Correlation) -> Account:
-        """The user's active account in the company, with the role.
+        """Return the user's active account that has the role in the company.
 
         Raises NoAccountError, ForbiddenError (inactive, or without the role), OverloadedError, or
         AccountServiceUnavailableError.
@@ -54,7 +54,7 @@ class Accounts:
         if accounts is None:
             with self._service.slots:
                 accounts = self._ask_once(user, correlation)
-        # Unless this request has asked itself, the answer is that of an earlier one.
+        # No attempts, unless this request did the lookup: the answer came from the cache or another request.
         correlation.exchanges.setdefault(self._service.breaker.service, Exchanged())
         mine = [account for account in accounts if account.company_id == company_id]
         if not mine:
@@ -76,17 +76,17 @@ class Accounts:
         return kept[1]
 
     def _ask_once(self, user: User, correlation: Correlation) -> tuple[Account, ...]:
-        """The answer to this user's question, put by the first and shared with those who come meanwhile."""
+        """Look the user up, or wait for the lookup that another thread has in flight."""
         with self._lock:
-            # The answer may have come since this thread looked.
+            # Another thread may have cached the answer since the first check.
             accounts = self._believed(user)
             if accounts is not None:
                 return accounts
             question = self._asked.get(user)
-            # Nobody waits for an answer that will be too old when it comes.
+            # An answer that has expired before it came is not worth waiting for.
             is_mine = question is None or question.expires <= self._clock()
             if question is None or is_mine:
-                # The age of an answer counts from the question, when it was certainly true.
+                # The lifetime starts with the lookup: its answer may already be old when it arrives.
                 question = self._asked[user] = _Question(self._clock() + self._lifetime)
         if is_mine:
             self._settle(user, question, correlation)
@@ -95,7 +95,7 @@ class Accounts:
     def _settle(self, user: User, question: _Question, correlation: Correlation) -> None:
         try:
             accounts = self._ask(user, correlation)
-        except BaseException as error:  # noqa: BLE001 - handed to every waiter, this thread included, by result()
+        except BaseException as error:  # noqa: BLE001 - raised by result() in every waiter, this thread included
             self._forget_question(user, question)
             question.answer.set_exception(error)
             return
@@ -116,7 +116,7 @@ class Accounts:
 
     def _forget_question(self, user: User, question: _Question) -> None:
         with self._lock:
-            # Whoever found it too old has asked anew.
+            # Another thread may have found this lookup expired and replaced it.
             if self._asked.get(user) is question:
                 del self._asked[user]
 
@@ -134,21 +134,21 @@ class Accounts:
 
 
 def _size(accounts: tuple[Account, ...] | None) -> int:
-    """How much room a user takes that is remembered with these: each account as much as the user."""
+    """Return the size of a user's cache entry: one for the user, one per account, 0 for no entry."""
     return 0 if accounts is None else 1 + len(accounts)
 
 
 def _segment(text: str) -> str:
-    """The text as one path segment, `.` and `..` included.
+    """Quote the text as one path segment, even `.` and `..`.
 
-    A gateway that decodes paths before it passes them on takes parts of it for directions all the same
+    A gateway that decodes paths before forwarding them still resolves the `/` and `..` in it
     (docs/operating/README.md).
     """
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
 def _read(body: bytes) -> tuple[Account, ...]:
-    """The accounts in the service's answer; raises AccountServiceUnavailableError for anything else."""
+    """Parse the accounts in a response body; raises AccountServiceUnavailableError if it is invalid."""
     try:
         return tuple(map(_account, _entries(json.loads(body.decode())["accounts"])))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
@@ -165,6 +165,6 @@ def _account(entry: dict[str, Any]) -> Account:
     account_id, roles = entry["account_id"], entry["roles"]
     if not (isinstance(account_id, str) and account_id and isinstance(roles, list)):
         raise TypeError
-    # A lone surrogate could not be sent on.
+    # Raises for a lone surrogate, which could not be encoded for the chat service.
     account_id.encode()
     return Account(account_id, entry["company_id"].lower(), entry["active"] is True, frozenset(roles))

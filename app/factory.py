@@ -38,21 +38,21 @@ from config.settings import Settings, SettingsError, load
 
 logger = logging.getLogger(__name__)
 
-# A send is over and recorded this many seconds after its deadline at the latest, or its worker is dead.
+# Within this many seconds of its deadline, a send is finished and recorded, or its worker is dead.
 _SLACK = 5.0
 
 
 def create_app(
     settings: Settings | None = None, *, store: Store | None = None, transport: Sender | None = None
 ) -> Flask:
-    """The application, ready to serve; it connects to nothing until the first request.
+    """Return the application, ready to serve; it connects to nothing until the first request.
 
-    Without settings they are read from the environment, and SettingsError names all that is wrong with them.
-    DeclarationError names every route that is not declared as it must be.
+    Without `settings`, they are read from the environment; SettingsError lists everything that is wrong with them.
+    DeclarationError lists every route that is not declared correctly.
     """
     settings = settings or load(os.environ)
     logging.config.dictConfig(dictionary(settings.log_level, "app"))
-    # 32 bytes are enough for HS512, too; PyJWT's warning would be a line of the log that is no JSON.
+    # 32 bytes are enough even for HS512, and PyJWT's warning would be a log line that is not JSON.
     warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
     app = _application(settings)
     shared = store or _store(settings)
@@ -62,7 +62,7 @@ def create_app(
     app.watch = made.watch
     rendering.install(app)
     watching.install(app, made.watch)
-    # Whatever is around views beyond these is refused.
+    # Hooks that are added to the application after this are refused.
     own_hooks = hooks(app)
     reference = (data.blueprint, pages.blueprint) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
@@ -77,7 +77,7 @@ def create_app(
 def _application(settings: Settings) -> Application:
     app = Application(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # `//` within a path is another path, not a reason to redirect to whatever Host the client claims.
+    # A path with `//` is a different path, not a reason to redirect to whatever Host the client sent.
     app.url_map.merge_slashes = False
     if settings.trusted_proxies:
         app.wsgi_app = Proxied(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
@@ -137,7 +137,7 @@ def _store(settings: Settings) -> Store:
         raise SettingsError({"STORE_URL": [str(error)]}) from None
     if isinstance(opened, MemoryStore):
         logger.warning("limits and keys are kept in the memory of this process only: they end with it")
-        # It cannot be lost; full of keys, it refuses keys and keeps its windows.
+        # No failover: it cannot be lost. When it is full of keys, it refuses new ones and limits go on.
         return opened
     return FailoverStore(opened, processes=settings.web_concurrency)
 

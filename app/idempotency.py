@@ -1,10 +1,9 @@
 """One key, one send: a request repeated under the same Idempotency-Key is never sent a second time.
 
-(But where the chat service honours keys itself, CHAT_SERVICE_DEDUPES, and the first outcome is unknown.)
+(Except where the chat service honours keys itself, CHAT_SERVICE_DEDUPES, and the first outcome is unknown.)
 
-A key is claimed before the first byte goes out. What became of the send is recorded before the caller is
-answered; if its worker dies between the two, the claim outlives it, and whoever asks is told that the outcome
-is unknown.
+A key is claimed before the first byte goes out, and the outcome of the send is recorded before the caller gets
+its response. If the worker dies in between, the claim outlives it: once it lapses, the outcome counts as unknown.
 """
 
 import hashlib
@@ -34,13 +33,13 @@ _REFUSALS: dict[ClaimState, type[ServiceError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The right to send once under `key`, a hash that is the same for every repetition.
+    """The right to send once under `key`, a hash that is the same for every repeat of the request.
 
-    `sent_as` is what the chat service is told instead. It says what is sent, too: the key may be free here again,
-    after a refusal or a day, while the chat service still has what went out under it before.
+    `sent_as` is the key for the chat service. It also covers the content: `key` may be free here again, after a
+    refusal or a day, while the chat service still remembers what was sent under it.
 
-    `answer` is that of the first send, if the key is done: then nothing may be sent. Where it `repeats` a send of
-    unknown outcome, the message may be out whatever becomes of this one.
+    `answer` is the first send's response if the key is done: nothing may be sent then. If this attempt `repeats` a
+    send of unknown outcome, the message may be out whatever the outcome of this one.
     """
 
     key: str
@@ -51,10 +50,10 @@ class Attempt:
 
 
 class Idempotency:
-    """Hands out the right to send under a key.
+    """Grants the right to send under a key.
 
-    `lease` is in seconds, longer than any send takes: an older claim without a record belongs to a worker that
-    died. With `dedupes` the chat service honours keys itself, so an unknown outcome may be sent again.
+    `lease`, in seconds, is longer than any send takes: an older claim without an outcome belongs to a dead worker.
+    With `dedupes`, the chat service honours keys itself, so a send of unknown outcome may be repeated.
     """
 
     def __init__(self, store: Store, *, lease: float, dedupes: bool) -> None:
@@ -63,7 +62,7 @@ class Idempotency:
         self._dedupes = dedupes
 
     def claim(self, key: str, content: object) -> Attempt:
-        """The right to send `content` under this key, a hash, or the answer that the first send got.
+        """Return the right to send `content` under this key, a hash, or the response of the first send.
 
         Raises IdempotencyKeyReusedError (known with other content), IdempotencyInProgressError,
         SendOutcomeUnknownError, or IdempotencyUnavailableError (no store: nothing may be sent).
@@ -78,10 +77,10 @@ class Idempotency:
         return Attempt(key, owner, digest([key, fingerprint]), claim.answer, repeats)
 
     def settle(self, attempt: Attempt, outcome: Outcome, answer: bytes) -> None:
-        """Record what became of the attempt; `not_sent` gives the key back.
+        """Record the outcome of the attempt; `not_sent` releases the key.
 
-        A failure is only logged, because the send is over: the claim then runs out and the outcome counts as
-        unknown.
+        A failure is only logged, because the send is over: unless the store records it later, the claim lapses and
+        the outcome counts as unknown.
         """
         try:
             self._store.settle(attempt.key, attempt.owner, outcome, answer)
@@ -92,7 +91,7 @@ class Idempotency:
             )
 
     def _claimed_again(self, key: str, fingerprint: str, owner: str) -> Claim:
-        """A claim on a key of unknown outcome, which stays so where there is no store any more."""
+        """Claim a key of unknown outcome, which stays unknown if the store is lost meanwhile."""
         try:
             return self._claimed(key, fingerprint, owner, again=True)
         except IdempotencyUnavailableError as error:
@@ -106,5 +105,5 @@ class Idempotency:
 
 
 def digest(parts: object) -> str:
-    """The same hash for the same parts, of which it tells nothing."""
+    """Return a hash that is the same for the same parts and reveals nothing about them."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,17 +1,17 @@
-"""Who asks, and as what."""
+"""The caller: a verified user and the account it acts as."""
 
 import hashlib
 from dataclasses import dataclass, field
 
-# Caches keep nothing of a user whose id is longer: 20,000 of the longest would take 500 MB.
+# Users with longer ids are not cached: 20,000 of the longest would take 500 MB.
 LONGEST_REMEMBERED_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who a verified token speaks for: `id` is opaque, and unique for its `issuer`.
+    """The user that a verified token identifies; `id` is opaque and unique per `issuer`.
 
-    `digest` is a name of fixed length that does not say who it is, for keys of stores and for logs.
+    `digest` is a fixed-length pseudonym for store keys and logs.
     """
 
     issuer: str
@@ -25,7 +25,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user's account in one company; `id` is opaque, `company_id` in its canonical form."""
+    """A user's account in one company; `id` is opaque, `company_id` is in canonical form."""
 
     id: str
     company_id: str

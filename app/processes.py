@@ -1,4 +1,4 @@
-"""What belongs to one process: after a fork the child makes its own."""
+"""Values that belong to one process: a forked child makes its own."""
 
 import os
 from collections.abc import Callable
@@ -8,12 +8,12 @@ Value = TypeVar("Value")
 
 
 class PerProcess(Generic[Value]):
-    """A value that every process makes for itself when it first asks.
+    """A value that each process makes for itself on first use.
 
-    What a child inherited is neither used nor closed there: a lock may be held by a thread that the child does
-    not have, and a connection is its parent's (SQLite, "How To Corrupt An SQLite Database File", section 2.6).
+    A child neither uses nor closes what it inherited: a lock may be held by a thread that the child does not
+    have, and a connection is its parent's (SQLite, "How To Corrupt An SQLite Database File", section 2.6).
 
-    `make` must be cheap and touch nothing: two threads that ask first at the same moment both call it.
+    `make` must be cheap and without side effects: two threads whose first calls coincide both call it.
     """
 
     def __init__(self, make: Callable[[], Value]) -> None:
@@ -21,7 +21,7 @@ class PerProcess(Generic[Value]):
         self._values: dict[int, Value] = {}
 
     def get(self) -> Value:
-        """The value of this process."""
+        """Return the value of this process."""
         pid = os.getpid()
         value = self._values.get(pid)
         return self._values.setdefault(pid, self._make()) if value is None else value

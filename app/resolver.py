@@ -1,4 +1,4 @@
-"""Names of hosts, looked up in time."""
+"""Host name resolution with a deadline."""
 
 import queue
 import socket
@@ -12,9 +12,9 @@ Lookup = Callable[..., Sequence[Address]]
 
 
 def resolve(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
-    """What `lookup`, called as `socket.getaddrinfo`, says of a host; of an address, the address.
+    """Resolve a host name with `lookup`, called like `socket.getaddrinfo`; an IP address needs no lookup.
 
-    Raises socket.gaierror also when there is no answer by the deadline (`time.monotonic`).
+    Raises socket.gaierror also if there is no answer by the deadline (`time.monotonic`).
     """
     try:
         numeric: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
@@ -24,13 +24,13 @@ def resolve(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[A
 
 
 def _look_up(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
-    # getaddrinfo(3) takes no timeout and may hold its caller for half a minute: it is left behind instead.
+    # getaddrinfo(3) takes no timeout and may block for half a minute: its thread is abandoned at the deadline.
     answers: queue.SimpleQueue[Sequence[Address] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
             answers.put(lookup(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001  # raised again by the caller's thread
+        except Exception as error:  # noqa: BLE001  # re-raised in the caller's thread
             answers.put(error)
 
     threading.Thread(target=ask, name="lookup", daemon=True).start()

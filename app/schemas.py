@@ -1,6 +1,6 @@
-"""What requests and answers are made of: the kinds of schema, and the parts that several of them have.
+"""Schemas of requests and responses: the base classes and the parts that several schemas share.
 
-A field's `metadata` is what the documents say of it: give each a `description` and an `example`.
+A field's `metadata` is its published documentation: give each a `description` and an `example`.
 """
 
 from functools import cache
@@ -16,25 +16,25 @@ _MOST_DIGITS = 9
 
 
 class Body(Schema):
-    """A JSON object that a route takes. Unknown fields are ignored: newer editions of the API have more.
+    """A JSON request body. Unknown fields are ignored: newer editions of the API have more.
 
-    `refusal` is the sentence for everyone who gives less than the route needs.
+    `refusal` is the error sentence for a request that lacks something the route needs.
     """
 
     refusal: ClassVar[str]
 
     class Meta:
-        """Unknown fields are left out."""
+        """Drop unknown fields."""
 
         unknown = EXCLUDE
 
 
 class Query(Body):
-    """What a route takes from the query of its URL; every value comes as text."""
+    """The query parameters of a route; every value arrives as a string."""
 
 
 class JsonBoolean(fields.Boolean):
-    """True or false and nothing that resembles them; marshmallow's own takes 1 and "yes" as well."""
+    """A JSON true or false; marshmallow's own also accepts 1 and "yes"."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:  # noqa: ANN401 - as marshmallow declares it
         if not isinstance(value, bool):
@@ -43,7 +43,7 @@ class JsonBoolean(fields.Boolean):
 
 
 class Digits(fields.Integer):
-    """A whole number in at most nine ASCII digits; marshmallow's own takes " +1" and other scripts as well."""
+    """A whole number of at most nine ASCII digits; marshmallow's own also accepts " +1" and other scripts."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:  # noqa: ANN401 - as marshmallow declares it
         if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS):
@@ -52,16 +52,16 @@ class Digits(fields.Integer):
 
 
 def text(example: str, **metadata: str) -> fields.String:
-    """A required text. Of an answer, its `format` is documented and not judged."""
+    """Return a required string field; its `format` is documented, not validated."""
     return fields.String(required=True, metadata={"example": example, **metadata})
 
 
-# Fields that take every value of one kind, and no other.
+# Fields that accept exactly the values of one type.
 _PLAIN: dict[type[fields.Field[Any]], type] = {fields.String: str, JsonBoolean: bool}
 
 
 def _kinds_of(schema: Schema) -> dict[str, type] | None:
-    """The kinds of a schema's values by their names; None if it asks for more than that."""
+    """Return the type of each field's values by name, or None if the schema checks more than types."""
     own = type(schema).__mro__[: type(schema).__mro__.index(Answer)]
     has_rules = any(isfunction(part) for kind in own for part in vars(kind).values())
     if has_rules or schema.unknown != EXCLUDE or schema.many or schema.partial:
@@ -76,10 +76,10 @@ def _is_plain(field: fields.Field[Any]) -> bool:
 
 
 class Answer(Schema):
-    """What a service behind ours answers and we pass on. Fields that it does not name are left out."""
+    """An upstream service's response body that is passed on; fields that the schema does not name are dropped."""
 
     class Meta:
-        """Unknown fields are left out."""
+        """Drop unknown fields."""
 
         unknown = EXCLUDE
 
@@ -88,9 +88,9 @@ class Answer(Schema):
         self._kinds = _kinds_of(self)
 
     def load(self, data: Any, **how: Any) -> Any:  # noqa: ANN401 - as marshmallow declares it
-        """The document; marshmallow is asked only where it could find more than that every value is of its kind.
+        """Return the document; marshmallow is called only if checking types is not enough, or finds a wrong one.
 
-        That takes it 25 µs for nine of them. Raises ValidationError.
+        It takes 25 µs for nine fields. Raises ValidationError.
         """
         if how or self._kinds is None or not isinstance(data, dict):
             return super().load(data, **how)
@@ -101,13 +101,13 @@ class Answer(Schema):
 
 
 def not_blank(value: str) -> None:
-    """Raise ValidationError for a text of nothing but white space."""
+    """Raise ValidationError if the value is empty or only white space."""
     if not value.strip():
         raise ValidationError("blank")
 
 
 class Paging(Query):
-    """Which part of a list is wanted."""
+    """The query parameters that select a page of a list."""
 
     refusal = "page_number must be 1 or more, items_per_page 1 to 100!"
 
@@ -138,7 +138,7 @@ class Pagination(Answer):
 
 @cache
 def page_of(item: type[Answer]) -> type[Schema]:
-    """The schema of a page of a list: its items under `data`, and where it stands under `pagination`."""
+    """Return the schema of a page of a list: its items under `data`, its position under `pagination`."""
     parts = {
         "data": fields.List(fields.Nested(item), required=True),
         "pagination": fields.Nested(Pagination, required=True),

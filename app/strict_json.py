@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it and every reader understands it alike."""
+"""Strict JSON (RFC 8259): only documents that every parser reads alike."""
 
 import json
 import math
@@ -9,18 +9,18 @@ _LONGEST_NUMBER = 4300
 
 
 class StrictJsonError(ValueError):
-    """The bytes are not JSON in UTF-8, or hold what two readers could understand in two ways."""
+    """The bytes are not JSON in UTF-8, or two parsers could read them differently."""
 
 
 def read(data: bytes) -> Any:  # noqa: ANN401 - whatever JSON can hold
-    """The document in these bytes.
+    """Return the document in these bytes.
 
-    Raises StrictJsonError for what is not JSON in UTF-8, and for NaN and infinities, numbers of more than 4,300
+    Raises StrictJsonError for anything but JSON in UTF-8, and for NaN and infinities, numbers of more than 4,300
     digits, duplicate names, lone surrogates, U+0000, and nesting deeper than 64.
     """
     try:
         document = _DECODER.decode(data.decode())
-        # Only an escape can bring a surrogate or U+0000 in, and only many brackets deep nesting.
+        # Only an escape can produce a surrogate or U+0000, and deep nesting takes many brackets.
         if b"\\u" in data or data.count(b"[") + data.count(b"{") > _DEEPEST:
             _inspect(document, _DEEPEST)
     except (ValueError, RecursionError) as error:

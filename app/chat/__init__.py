@@ -1,1 +1,1 @@
-"""The chat service in our words: a message is sent, or not sent, or nobody knows."""
+"""The chat service; a send ends in one of three outcomes: sent, not sent or unknown."""

@@ -1,4 +1,4 @@
-"""Asking the chat service: a place to wait, one exchange, and what its end means."""
+"""Calls to the chat service: take a slot, make one exchange, map its result to a document or an error."""
 
 import json
 import logging
@@ -38,15 +38,15 @@ def _no_json(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-# Python's own reader takes NaN and infinities, which are not JSON.
+# Python's default decoder accepts NaN and infinities, which are not JSON.
 _JSON = json.JSONDecoder(parse_constant=_no_json)
 
 
 class Client:
-    """The chat service, on behalf of one request; a class below asks it what one tag of the API needs.
+    """A chat service client for one request; each subclass makes the calls for one tag of the API.
 
-    `correlation` goes with every question, `key`, as Idempotency-Key, with a POST, which is to be done once.
-    Nothing is asked after it: a second POST would be taken for a repetition, and a failure be told of the first.
+    `correlation` goes with every call, and `key`, as Idempotency-Key, with a POST, which must be done only once.
+    No call may follow it: a second POST would be taken for a repeat, and a failure be reported as the first's.
     """
 
     def __init__(self, service: Service, correlation: Correlation, key: str) -> None:
@@ -65,12 +65,12 @@ class Client:
         refusals: Refusals | None = None,
         unclear: type[ServiceError] | None = None,
     ) -> Document:
-        """The service's answer to one request, as the schema has it.
+        """Make one request and return the response body as loaded by the schema.
 
-        A 4xx is the service's word that it did nothing. `refusals` adds to what one means; one that is foreseen
-        nowhere is a fault of ours. Everything else that is no whole, valid 2xx raises `unclear`, with the outcome
-        unknown. By default that says whether the request may be repeated, which a POST may not.
-        Raises also ChatServiceUnavailableError (nothing was sent) and OverloadedError; RuntimeError after a POST.
+        A 4xx means that the service did nothing. `refusals` adds errors for 4xx statuses; any other 4xx is logged
+        as a fault of ours. Everything else but a complete, valid 2xx raises `unclear` with outcome `unknown`; its
+        default says whether the request may be repeated, which a POST may not. Also raises
+        ChatServiceUnavailableError (nothing was sent), OverloadedError, and RuntimeError after a POST.
         """
         if self._correlation.has_posted:
             raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
@@ -102,20 +102,20 @@ def _load(answer: type[Schema], body: bytes, unclear: type[ServiceError]) -> Doc
 
 
 def _doubt(kind: type[ServiceError], reason: str) -> ServiceError:
-    """An error of this kind after which nobody knows what was done, whatever others of its kind say."""
+    """Return an error of this kind with outcome `unknown`, whatever the kind's own outcome is."""
     return kind(reason=reason, outcome="unknown")
 
 
 @cache
 def _build(schema: type[Schema]) -> Schema:
-    """The schema's instance, which costs about ten times as much to build as to use."""
+    """Return the schema's one instance: building it costs about ten times as much as using it."""
     return schema()
 
 
 def _refusal(
     response: requests.Response, refusals: Refusals, unclear: type[ServiceError], request_id: str
 ) -> ServiceError:
-    """What an answer other than 2xx means."""
+    """Return the error that a response other than 2xx stands for."""
     status = response.status_code
     if not 400 <= status < 500:  # noqa: PLR2004 - client errors (RFC 9110 section 15.5)
         return _doubt(unclear, status_class(response))
@@ -129,9 +129,9 @@ def _refusal(
 
 
 def _wait(retry_after: str) -> int:
-    """The chat service's Retry-After, seconds or a date (RFC 9110 section 10.2.3), between 1 and 60 seconds.
+    """Return the seconds of a Retry-After, a number or a date (RFC 9110 section 10.2.3), clamped to 1 to 60.
 
-    Nonsense counts as 1.
+    An invalid value counts as 1.
     """
     is_number = retry_after.isascii() and retry_after.isdigit()
     seconds = int(retry_after.lstrip("0")[:4] or 1) if is_number else _seconds_until(retry_after)

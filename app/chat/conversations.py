@@ -1,4 +1,4 @@
-"""Conversations at the chat service: sending a message in one."""
+"""Conversations in the chat service: sending a message."""
 
 from app.chat.client import Client, Refusals
 from app.errors import InvalidConversationIdError, MessageRejectedError, SendOutcomeUnknownError
@@ -34,13 +34,13 @@ class SentMessage(Answer):
 
 
 class Conversations(Client):
-    """What the chat service does in conversations."""
+    """The chat service's operations on conversations."""
 
     def send(self, account: Account, conversation_id: str, text: str) -> Document:
         """Send the text in a conversation of the account's company and return the nine fields of SentMessage.
 
-        It ends in one of three ways. It returns: sent. It raises SendOutcomeUnknownError: maybe sent. It raises
-        another ServiceError: not sent. Formats of fields are passed on, not judged.
+        Returning means sent, SendOutcomeUnknownError means maybe sent, and any other ServiceError means not sent.
+        Field formats are passed on without validation.
         """
         message = self._ask(
             "POST",
@@ -50,7 +50,7 @@ class Conversations(Client):
             refusals=_REFUSALS,
             unclear=SendOutcomeUnknownError,
         )
-        # An answer about another conversation is no proof that this message was sent.
+        # A response about another conversation does not prove that this message was sent.
         if message["conversation_id"].lower() != conversation_id:
             raise SendOutcomeUnknownError(reason=OTHER_CONVERSATION)
         return message
