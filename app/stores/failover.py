@@ -1,4 +1,4 @@
-"""A shared store that may be lost for a while without anybody's request failing."""
+"""Failover from a lost shared store: each process limits by itself, and claims are refused at once."""
 
 import logging
 import random
@@ -15,16 +15,16 @@ from app.stores.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
 
-# Ends of claims that a process keeps for a lost store. Each may have an answer of some 64 KB.
+# Outcomes of claims that a process keeps for a lost store. Each may come with a response of some 64 KB.
 _MOST_OWED = 500
 
-# A key, the owner of a claim on it, how that ended, and the answer.
+# A key, the owner of its claim, the outcome and the response.
 _End = tuple[str, str, Outcome, bytes]
 
 
 @dataclass(slots=True)
 class _Era:
-    """The time of a process from one recovery of the shared store to the next; with a `prober` it is lost."""
+    """A process's time from one recovery of the shared store to the next; with a `prober`, the store is lost."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -32,20 +32,20 @@ class _Era:
 
 
 class FailoverStore:
-    """Decides by `shared`, and while that is lost by this process alone.
+    """Decides by the `shared` store and, while that is lost, by this process alone.
 
-    Of a limit that `processes` processes share, each then keeps its share, `limit // processes` and at least 1:
-    together they admit no more than the limit, unless there are more processes than hits in it. A decision
-    then still names the whole limit, with the `remaining` and the times of this process.
+    Each of `processes` processes then admits its share of a limit, `limit // processes` and at least 1: together
+    they stay within the limit, unless there are more processes than hits in it. A decision still states the whole
+    limit, but `remaining` and the times are those of this process.
 
-    Only hits in flight at the moment of the loss are delayed by it. From then on hits do not ask the shared
-    store; one thread, which lives from the loss to the recovery, asks it every two seconds.
+    Only hits in flight at the moment of the loss are delayed by it. Later hits do not call the shared store; one
+    thread, which lives from the loss to the recovery, probes it about every `probe_every` seconds.
 
-    A claim that fails may have been stored, and one that was stored may end while the store is lost. The store is
-    told of both when it is back; otherwise the keys would be taken, and then their outcomes unknown, for a day.
+    A claim that fails may have been stored, and a stored one may end while the store is lost. Both are settled
+    when the store is back; otherwise the keys would be in progress, and then of unknown outcome, for a day.
 
-    What the shared store has admitted the processes do not know, nor does it learn what they have: in the windows
-    around a loss, however often the store comes and goes, both may admit the whole limit.
+    The processes do not know what the shared store has admitted, and it does not learn what they admit: in the
+    windows around a loss, however often the store comes and goes, both may admit the whole limit.
     """
 
     def __init__(self, shared: Store, processes: int, *, probe_every: float = 2.0) -> None:
@@ -54,16 +54,16 @@ class FailoverStore:
         self._probe_every = probe_every
         self._era = PerProcess(_Era)
         self._owed: PerProcess[deque[_End]] = PerProcess(_no_ends)
-        # Kept from one loss to the next: a store that comes and goes gives nobody their share anew each time.
+        # Kept from one loss to the next: a store that comes and goes gives no user a new share each time.
         self._local = MemoryStore()
 
     @property
     def degraded(self) -> bool:
-        """Whether this process decides alone at the moment."""
+        """Whether the store is lost and this process decides alone."""
         return self._era.get().prober is not None
 
     def hit(self, key: str, limit: int, window: int) -> Decision:
-        """As `Store.hit`, but never raises StoreLostError."""
+        """Like `Store.hit`, but never raises StoreLostError."""
         era = self._era.get()
         if era.prober is None:
             with suppress(StoreLostError), self._noticing(era):
@@ -72,7 +72,7 @@ class FailoverStore:
         return replace(self._local.hit(key, share, window), limit=limit, shared=False)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
-        """As `Store.claim`; while the shared store is lost it raises at once: no process may decide alone."""
+        """Like `Store.claim`; raises at once while the shared store is lost: no process may decide alone."""
         era = self._era.get()
         if era.prober is not None:
             raise StoreLostError("lost")
@@ -80,13 +80,13 @@ class FailoverStore:
             with self._noticing(era):
                 return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
         except StoreLostError:
-            # With `again` an earlier message may be out under this key: it must not be free.
+            # With `again`, an earlier message may be out under this key: it must not be released.
             if not again:
                 self._owed.get().append((key, owner, "not_sent", b""))
             raise
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
-        """As `Store.settle`; tried also while the store is lost, as it may have been away for a moment only."""
+        """Like `Store.settle`; also tried while the store is lost, as that may have been for a moment only."""
         try:
             with self._noticing(self._era.get()):
                 self._shared.settle(key, owner, outcome, answer)
@@ -95,11 +95,11 @@ class FailoverStore:
             raise
 
     def probe(self) -> None:
-        """As `Store.probe`, of the shared store."""
+        """Like `Store.probe`, for the shared store."""
         self._shared.probe()
 
     def close(self) -> None:
-        """As `Store.close`; waits for the thread, if there is one, and forgets the loss."""
+        """Like `Store.close`; also ends the probing thread, if there is one, and forgets the loss."""
         era = self._era.get()
         if era.prober is not None:
             era.closing.set()
@@ -108,7 +108,7 @@ class FailoverStore:
 
     @contextmanager
     def _noticing(self, era: _Era) -> Iterator[None]:
-        """Around a call of the shared store: one that finds it lost says so, and fails all the same."""
+        """Wrap a call of the shared store: note and log a loss or an unreadable record, and re-raise it."""
         try:
             yield
         except UnreadableRecordError as error:
@@ -120,8 +120,8 @@ class FailoverStore:
             raise
 
     def _lose(self, era: _Era, error: StoreLostError) -> None:
-        # Whoever is late finds that its era has been lost already, and does not lose the next one.
-        # RuntimeError: no thread can be had right now, so the next hit asks the shared store and tries again.
+        # A late failure finds that its own era is already lost, and so does not end the next one.
+        # RuntimeError: no thread can be started right now, so the next hit calls the shared store and tries again.
         with era.lock, suppress(RuntimeError):
             if era.prober is None:
                 prober = threading.Thread(target=self._probe, args=(era,), name="store-probe", daemon=True)
@@ -137,7 +137,7 @@ class FailoverStore:
                     logger.warning("store back: limits are shared again")
                     return
         finally:
-            # However this thread ends, the next hit asks the shared store.
+            # However this thread ends, the next hit calls the shared store.
             self._era = PerProcess(_Era)
 
     def _is_back(self) -> bool:
@@ -146,7 +146,7 @@ class FailoverStore:
             self._settle_owed()
         except StoreLostError:
             return False
-        except Exception as error:  # noqa: BLE001 - the thread's own way of telling it would show its text
+        except Exception as error:  # noqa: BLE001 - threading's own report of it would show its message
             logger.error("store not asked", extra={"exception": type(error).__name__})  # noqa: TRY400 - as above
             return False
         return True

@@ -1,4 +1,4 @@
-"""The store of a single process."""
+"""The store for a single process, in its memory."""
 
 import threading
 import time
@@ -36,10 +36,10 @@ class _Records:
 
 
 class MemoryStore:
-    """Windows and keys in the memory of one process; `clock` gives epoch seconds.
+    """Windows and keys in the memory of one process; `clock` returns epoch seconds.
 
-    Nothing is shared: a child of a fork starts empty. At most `most_keys` windows are kept; the least recently
-    used one is dropped for a new one, so a user gets a fresh one too early if that many others came meanwhile.
+    Nothing is shared: a forked child starts empty. At most `most_keys` windows are kept; a new one evicts the
+    least recently used, so a user's window starts afresh too early if that many others came meanwhile.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, *, most_keys: int = MOST_KEYS) -> None:
@@ -48,7 +48,7 @@ class MemoryStore:
         self._records = PerProcess(_Records)
 
     def hit(self, key: str, limit: int, window: int) -> Decision:
-        """As `Store.hit`; raises nothing."""
+        """Like `Store.hit`; raises nothing."""
         records = self._records.get()
         length = window * SECOND
         with records.lock:
@@ -61,7 +61,7 @@ class MemoryStore:
         return decide(admitted=admitted, now=now, stamps=stamps, limit=limit, window=length)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
-        """As `Store.claim`; a store that is full of keys that still hold counts as lost, none is dropped."""
+        """Like `Store.claim`; no live key is evicted: a store full of them raises StoreLostError."""
         records = self._records.get()
         lapses, kept = lifetime(lease)
         with records.lock:
@@ -70,7 +70,7 @@ class MemoryStore:
             known = records.keys.get(key)
             same = known is not None and known.fingerprint == fingerprint
             if not known or known.expires_at <= now or (again and same and known.is_unknown(now)):
-                # Keys stay in the order of their claims, also of later ones.
+                # Keys stay in the order of their latest claims.
                 records.keys.pop(key, None)
                 if len(records.keys) >= self._most_keys:
                     raise StoreLostError("full")
@@ -78,7 +78,7 @@ class MemoryStore:
             return judge(known.owner == owner, same, known.state, known.lapses_at <= now, known.answer)
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
-        """As `Store.settle`; raises nothing."""
+        """Like `Store.settle`; raises nothing."""
         records = self._records.get()
         with records.lock:
             known = records.keys.get(key)
@@ -88,14 +88,14 @@ class MemoryStore:
                     del records.keys[key]
 
     def probe(self) -> None:
-        """As `Store.probe`: memory is always there."""
+        """Do nothing: memory is always available."""
 
     def close(self) -> None:
-        """As `Store.close`: there are no connections, and the records stay."""
+        """Do nothing: there are no connections, and the records stay."""
 
     @staticmethod
     def _forget_ended(keys: dict[str, _Key], now: int) -> None:
-        # The order in which they were claimed is nearly that of their ends.
+        # Keys are in the order of their claims, which is nearly that of their expiry.
         for key in list(islice(keys, 2)):
             if keys[key].expires_at <= now:
                 del keys[key]

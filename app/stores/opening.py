@@ -1,4 +1,4 @@
-"""From what STORE_URL says to the store that it names."""
+"""Opening of the store that STORE_URL names."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ from app.stores.redis.servers import Address, Cluster, Sentinels, Servers
 from app.stores.sqlite import SqliteStore
 
 _KINDS = {"rediss": NamedTLSConnection, "redis+unix": UnixDomainSocketConnection}
-# Before it there are no strict tables.
+# Older versions have no STRICT tables.
 _OLDEST_SQLITE = (3, 37)
 
 
 def open_store(scheme: str, known: Sequence[Address], service: str, options: Mapping[str, str]) -> Store:
-    """The store of a STORE_URL of these parts; nothing is connected or made before its first use.
+    """Return the store for the parts of a STORE_URL; nothing is connected or created before its first use.
 
-    `known` are host and port of each server, or one path with port 0. Raises ValueError where this Python's SQLite
+    `known` is the host and port of each server, or one path with port 0. Raises ValueError if this Python's SQLite
     is too old.
     """
     if scheme == "memory":
@@ -35,7 +35,7 @@ def open_store(scheme: str, known: Sequence[Address], service: str, options: Map
         _connection, _KINDS.get(scheme, NamedConnection), {**options, "db": int(options.get("db", 0))}
     )
     if scheme == "redis+sentinel":
-        # The login is for the master.
+        # The login is for the master, not for the sentinels.
         sentinels = Servers(partial(_connection, NamedConnection, {}), known)
         return RedisStore(Sentinels(connect, sentinels, service))
     return RedisStore((Cluster if scheme == "redis+cluster" else Servers)(connect, known))

@@ -1,4 +1,4 @@
-"""Connections to a store, shared by the threads of one process."""
+"""Store connections, shared by the threads of one process."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 class Pool(Generic[Value]):
-    """Connections that are made when they are needed and used again, the latest returned one first."""
+    """Connections that are made on demand and reused, most recently returned first."""
 
     def __init__(self, connect: Callable[[], Value], close: Callable[[Value], object]) -> None:
         self._connect = connect
@@ -19,11 +19,11 @@ class Pool(Generic[Value]):
         self._idle: PerProcess[deque[Value]] = PerProcess(deque)
 
     def lend(self) -> AbstractContextManager[Value]:
-        """A connection for this thread alone; on an error it is closed instead of used again."""
+        """Lend a connection to this thread alone; on an error it is closed instead of reused."""
         return _Loan(self._idle.get(), self._connect, self._close)
 
     def close(self) -> None:
-        """Close the connections that nobody uses at the moment."""
+        """Close the idle connections."""
         idle = self._idle.get()
         with suppress(IndexError):
             while True:

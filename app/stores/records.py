@@ -1,11 +1,11 @@
-"""What a record means, the same in SQL, in Lua and in Python.
+"""The format of records, with the same meaning in SQL, in Lua and in Python.
 
-A window is one text: its latest admissions, each 16 digits of microseconds since the epoch, oldest first. Fixed
-width makes the limit-th latest a slice from the end, and lets text be compared like times. Only the end of the
-text is ever looked at, so a limit that is raised or lowered between two deployments needs no migration.
+A window is one string: its latest admissions, each 16 digits of microseconds since the epoch, oldest first. The
+fixed width makes the limit-th latest a slice from the end, and lets strings be compared like times. Only the end
+of the string is ever read, so raising or lowering a limit between two deployments needs no migration.
 
-A key has the fingerprint and the owner of its claim, its state (`claimed`, then `sent` or `unknown`), the moment
-at which an unsettled claim lapses, and the answer that was sent. A lapsed claim counts as unknown: its owner died.
+A key has the fingerprint and the owner of its claim, its state (`claimed`, then `sent` or `unknown`), the time at
+which an unsettled claim lapses, and the caller's response. A lapsed claim counts as unknown: its owner died.
 """
 
 from bisect import bisect_right
@@ -19,11 +19,11 @@ _SETTLED = frozenset({"sent", "unknown"})
 
 
 def admit(stamps: str, now: int, limit: int, window: int) -> tuple[bool, str]:
-    """Whether a hit at `now` is admitted to a record, and the record after it; `now` and `window` in microseconds.
+    """Return whether a hit at `now` is admitted, and the record after it; `now` and `window` in microseconds.
 
-    This is the meaning of the SQL and the Lua, which do the same where the record lives. A clock that stepped
-    back leaves stamps in the future: the record is forgotten when its newest is more than a window ahead,
-    and otherwise counts on from its newest, so that stamps never run backwards.
+    This is the reference for the SQL and the Lua, which do the same where the record lives. A clock that stepped
+    back leaves stamps in the future: the record is dropped if its newest is more than a window ahead, and
+    otherwise goes on from its newest, so that stamps never run backwards.
     """
     length = limit * WIDTH
     newest = int(stamps[-WIDTH:] or 0)
@@ -36,7 +36,7 @@ def admit(stamps: str, now: int, limit: int, window: int) -> tuple[bool, str]:
 
 
 def decide(*, admitted: bool, now: int, stamps: str, limit: int, window: int) -> Decision:
-    """What the caller of a hit is told, from the record after it; `now` and `window` in microseconds.
+    """Return the decision on a hit, from the record after it; `now` and `window` in microseconds.
 
     `reset_at` is when the oldest admission that counts leaves the window, rounded up to a second. Raises
     UnreadableRecordError.
@@ -61,12 +61,12 @@ def decide(*, admitted: bool, now: int, stamps: str, limit: int, window: int) ->
 
 
 def lifetime(lease: float) -> tuple[int, int]:
-    """When a claim lapses and when it is forgotten, in microseconds from now: a day after it can be settled."""
+    """Return when a claim lapses, and when it is forgotten, a day after that, in microseconds from now."""
     return int(lease * SECOND), int((lease + KEPT_SECONDS) * SECOND)
 
 
 def judge(mine: int, same: int, state: str, lapsed: int, answer: bytes | None) -> Claim:
-    """What the asker is told, from the record after the claim; truth is 0 or 1, as SQL and Lua have it.
+    """Return the result of a claim, from the record after it; flags are 0 or 1, as in SQL and Lua.
 
     Raises UnreadableRecordError, also for a state that a later release has added.
     """

@@ -1,4 +1,4 @@
-"""The store of several machines: a Redis or Valkey server, its sentinels, or a cluster."""
+"""The store for several machines: Redis or Valkey, as a single server, with sentinels, or as a cluster."""
 
 import time
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
 from app.stores.redis.servers import LOST, Call, Servers
 
 CALL_SECONDS = 0.2
-# A probe may have to find a new master among servers that do not answer, and nobody waits for it.
+# A probe may have to find a new master among servers that do not respond, and no request waits for it.
 PROBE_SECONDS = 1.0
 
-# What reading an answer raises that is none of ours.
+# What parsing a reply raises if it is not one of our scripts'.
 _UNREADABLE = (ValueError, TypeError, AttributeError)
 
-# The name in the key keeps other users of the same server, and other kinds of values, apart.
+# The prefixes keep our keys apart from those of other users of the server, and windows from keys.
 WINDOW_PREFIX = "send-message:window:"
 KEY_PREFIX = "send-message:key:"
 
-# `app.stores.records.admit` in Lua. TIME is the server's clock, so the clocks of the machines that ask do not
-# matter. Lua's numbers hold microseconds exactly until the year 2255, but print them in 14 digits by default.
+# `app.stores.records.admit` in Lua. TIME is the server's clock, so the clients' clocks do not
+# matter. Lua's numbers hold microseconds exactly until the year 2255, but print 14 digits by default.
 HIT = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -74,36 +74,36 @@ return redis.call('HSET', KEYS[1], 'state', ARGV[2], 'answer', ARGV[3])
 
 
 class RedisStore:
-    """Windows and keys on `servers`; connects with the first call, also after a fork."""
+    """Windows and keys on `servers`; connects on the first call, also after a fork."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
 
     def hit(self, key: str, limit: int, window: int) -> Decision:
-        """As `Store.hit`; the clock is the server's."""
+        """Like `Store.hit`; the clock is the server's."""
         with self._within(CALL_SECONDS) as call:
             return self._hit(call, WINDOW_PREFIX + key, limit, window * SECOND)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
-        """As `Store.claim`; a failover to a replica that had not heard of a claim forgets it."""
+        """Like `Store.claim`; a failover to a replica that has not received a claim loses it."""
         record = (fingerprint, owner, *lifetime(lease), int(again))
         with self._within(CALL_SECONDS) as call:
             mine, same, state, lapsed, answer = self._servers.run(call, CLAIM, KEY_PREFIX + key, *record)
             return judge(mine, same, state.decode(), lapsed, answer)
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
-        """As `Store.settle`."""
+        """Like `Store.settle`."""
         with self._within(CALL_SECONDS) as call:
             self._servers.run(call, SETTLE, KEY_PREFIX + key, owner, outcome, answer)
 
     def probe(self) -> None:
-        """As `Store.probe`: a real hit on every master, because only a write meets a full or read-only one."""
+        """Like `Store.probe`: a real hit on each master, because only a write reveals a full or read-only one."""
         with self._within(PROBE_SECONDS) as call:
             for key in self._servers.samples(call, WINDOW_PREFIX + "(probe)"):
                 self._hit(call, key, 1, SECOND)
 
     def close(self) -> None:
-        """As `Store.close`."""
+        """Like `Store.close`; also drops what is known about the servers."""
         self._servers.forget()
 
     def _hit(self, call: Call, key: str, limit: int, length: int) -> Decision:
@@ -119,6 +119,6 @@ class RedisStore:
         except (*LOST, *_UNREADABLE) as error:
             if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
                 raise UnreadableRecordError("type") from error
-            # After a restart of the server every idle connection is dead.
+            # After a server restart every idle connection is dead.
             self._servers.forget()
             raise StoreLostError(type(error).__name__) from error

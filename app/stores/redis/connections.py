@@ -1,4 +1,4 @@
-"""redis-py's connections, which look their host's name up in time."""
+"""redis-py connections with a deadline for the lookup of the host name."""
 
 import socket
 import time
@@ -9,7 +9,7 @@ from app.resolver import resolve
 
 
 class NamedConnection(Connection):
-    """One by TCP. redis-py's own waits for a name server as long as the system does, some ten seconds."""
+    """A TCP connection. redis-py's own waits for a name server as long as the system does, some ten seconds."""
 
     def _connect(self) -> socket.socket:
         name, until = self.host, time.monotonic() + (self.socket_connect_timeout or 0)
@@ -23,10 +23,10 @@ class NamedConnection(Connection):
             else:
                 return sock
             finally:
-                # TLS verifies the name.
+                # TLS verifies the name, not the address.
                 self.host = name
         raise failure
 
 
 class NamedTLSConnection(SSLConnection, NamedConnection):
-    """The same under TLS."""
+    """The same over TLS."""

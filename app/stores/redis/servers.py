@@ -1,8 +1,8 @@
 """The servers behind a store: a single one, the master that sentinels name, or the masters of a cluster.
 
-redis-py gives its connections. Its clients and pools are not used, because their timeouts hold for a single read:
-sentinels are asked in turn, and a lost node makes a cluster ask all others. Here all that a call needs shares one
-deadline.
+redis-py provides the connections. Its clients and pools are not used, because their timeouts hold for a single
+read: sentinels are asked in turn, and a lost node makes a cluster client ask all others. Here everything that a
+call needs shares one deadline.
 """
 
 import hashlib
@@ -27,35 +27,35 @@ LOST = (redis.RedisError, OSError)
 
 @dataclass(slots=True)
 class Call:
-    """One call of the store: its deadline (`time.monotonic`), and whether it has asked the sentinels."""
+    """One store call: its deadline (`time.monotonic`), and whether it has asked the sentinels."""
 
     deadline: float
     has_asked: bool = False
 
     @property
     def left(self) -> float:
-        """The seconds that are left; zero would make a socket non-blocking."""
+        """Seconds left, never zero: that would make a socket non-blocking."""
         return max(0.001, self.deadline - time.monotonic())
 
 
 class Servers:
-    """The single server that is the first of `known`; its subclasses ask the known servers where keys are kept.
+    """The single server in `known`; subclasses ask the known servers which servers keep the keys.
 
-    `connect` makes a connection and does not connect it; this happens with the first call of a process. Methods
-    raise one of LOST when the server that matters is dead, hangs or refuses.
+    `connect` creates a connection without opening it; it opens with the first call of a process. Methods raise one
+    of LOST if the server that matters is dead, hangs or refuses.
     """
 
     def __init__(self, connect: Callable[[Address], AbstractConnection], known: Sequence[Address]) -> None:
         self._connect = connect
         self._known = known
         self._pools: dict[Address, Pool[AbstractConnection]] = {}
-        # The address of the server for each slot, or the one for all keys.
+        # The address of the server for each slot, or of the one server for all keys.
         self._owners: Sequence[Address] = ()
 
     def run(self, call: Call, script: str, key: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401
-        """The answer of `script`, in Lua, on `key`, from the server that keeps it.
+        """Run the Lua `script` on the server that keeps `key`, and return its reply.
 
-        One round trip, or two on a server that does not know the script yet or does not keep the key any more.
+        One round trip, or two if the server does not know the script yet or does not keep the key any more.
         """
         owner = self._owner(call, key)
         command = ("EVAL", script, 1, key, *arguments)
@@ -66,18 +66,18 @@ class Servers:
         except AskError as elsewhere:
             if isinstance(elsewhere, MovedError):
                 self._owners = ()
-            # A node that leaves out the host means its own.
+            # A node that omits the host means its own.
             return self._ask((elsewhere.host or owner[0], elsewhere.port), call, ("ASKING",), command)
 
     def samples(self, call: Call, key: str) -> Iterable[str]:
-        """Keys that begin with `key`, one for each server that keeps at least about a hundredth of all keys."""
+        """Return keys that begin with `key`, one per server that keeps at least about a hundredth of all keys."""
         candidates = (f"{key}{{{number}}}" for number in range(1000))
         return {self._owner(call, candidate): candidate for candidate in candidates}.values()
 
     def first_answer(self, call: Call, *command: str) -> tuple[Address, Any]:
-        """The first of the known servers that has an answer, and the answer.
+        """Return the first known server that replies with a value, and the reply.
 
-        None of them can use up the time of the others, or of the call that needs the answer.
+        Each gets a share of the time left: none can use up that of the others, or of the call itself.
         """
         for number, address in enumerate(self._known):
             share = call.left / (len(self._known) - number + 1)
@@ -87,7 +87,7 @@ class Servers:
         raise redis.ConnectionError
 
     def forget(self) -> None:
-        """Let go of idle connections, and of what is believed about the servers."""
+        """Close idle connections and drop what is known about the servers."""
         self._owners = ()
         pools, self._pools = self._pools, {}
         for pool in pools.values():
@@ -97,14 +97,14 @@ class Servers:
         return self._known
 
     def _check(self, address: Address, call: Call) -> None:
-        """Raise _ReplacedError if nobody should connect to this server now."""
+        """Raise _ReplacedError if this server must not be connected to now."""
 
     def _owner(self, call: Call, key: str) -> Address:
         owners = self._owners = self._owners or self._learn(call)
         return owners[key_slot(key.encode()) * len(owners) // REDIS_CLUSTER_HASH_SLOTS]
 
     def _ask(self, address: Address, call: Call, *commands: tuple[Any, ...]) -> Any:  # noqa: ANN401
-        """The answer to the last of `commands`, which are said one after the other on one connection."""
+        """Send `commands` one after the other on one connection, and return the reply to the last."""
         new = Pool(partial(self._connect, address), AbstractConnection.disconnect)
         with self._pools.setdefault(address, new).lend() as connection:
             if connection.is_connected and _is_stale(connection):
@@ -112,7 +112,7 @@ class Servers:
             if not connection.is_connected:
                 self._check(address, call)
             for command in commands:
-                # A name may have two addresses, both of them dead.
+                # Half for connecting: a name may have two addresses, both of them dead.
                 connection.socket_timeout, connection.socket_connect_timeout = call.left, call.left / 2
                 connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py
                 answer = connection.read_response(timeout=call.left)
@@ -125,7 +125,7 @@ def _sha(script: str) -> str:
 
 
 def _is_stale(connection: AbstractConnection) -> bool:
-    # If the server closed it while it was idle, there is an end of file to read.
+    # A connection that the server closed while it was idle has an end of file to read.
     try:
         return connection.can_read()
     except LOST:
@@ -133,14 +133,14 @@ def _is_stale(connection: AbstractConnection) -> bool:
 
 
 class _ReplacedError(redis.ConnectionError):
-    """It was the master, and is no longer."""
+    """The server is no longer the master."""
 
 
 class Sentinels(Servers):
-    """The master of `service`, asked of the sentinels before each connection to it.
+    """The master of `service`, looked up at the sentinels before each connection to it.
 
-    A master that was replaced is read-only, and the sentinels close its connections (Redis, "Sentinel clients").
-    But one that died, and comes back before the sentinels have told it, takes itself for the master.
+    A replaced master is read-only, and the sentinels close its connections (Redis, "Sentinel clients"). But one
+    that died, and comes back before the sentinels have reconfigured it, still takes itself for the master.
     """
 
     def __init__(self, connect: Callable[[Address], AbstractConnection], sentinels: Servers, service: str) -> None:
@@ -149,11 +149,11 @@ class Sentinels(Servers):
         self._service = service
 
     def run(self, call: Call, script: str, key: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401
-        """As `Servers.run`."""
+        """Like `Servers.run`."""
         try:
             return super().run(call, script, key, *arguments)
         except _ReplacedError:
-            # Nothing was said to it, and by now it is known who took its place.
+            # No command was sent to the old master, and by now the new one is known.
             return super().run(call, script, key, *arguments)
 
     def _learn(self, call: Call) -> Sequence[Address]:
@@ -174,7 +174,7 @@ class Sentinels(Servers):
 
 
 class Cluster(Servers):
-    """The masters of the slots, asked of the known nodes once and again after each loss or move."""
+    """The masters of the slots, looked up at the known nodes once, and again after each loss or move."""
 
     def _learn(self, call: Call) -> Sequence[Address]:
         asked, ranges = self.first_answer(call, "CLUSTER", "SLOTS")

@@ -1,19 +1,19 @@
-"""What is said to SQLite: one statement for each decision, so that no lock is held between two of them.
+"""SQL statements, one per decision, so that no lock is held between two of them.
 
-`now` comes from SQLite itself. It reads its clock once for a statement, after that statement has taken the
-write lock, so the stamps of a record never run backwards whatever process they come from. The clock of
-`julianday` has milliseconds (`unixepoch('subsec')` would need SQLite 3.42).
+`now` comes from SQLite itself. It reads its clock once per statement, after the statement has taken the write
+lock, so the stamps of a record never run backwards, whichever process they come from. The clock of `julianday` has
+milliseconds (`unixepoch('subsec')` would need SQLite 3.42).
 
-What was decided does not come back by RETURNING: the statement would hold the write lock until its thread has its
-turn in the interpreter again, which in a burst takes longer than others wait. Triggers note it in a table of the
-connection's own instead, from which it is read when the lock is gone.
+Decisions are not returned by RETURNING: the statement would hold the write lock until its thread gets the
+interpreter lock again, which in a burst takes longer than other processes wait. Instead, triggers copy them to a
+temporary table of the connection, which is read after the write lock is released.
 """
 
 from app.stores.records import WIDTH
 
 _NOW = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
 
-# How each table is walked through, and where that begins.
+# The column that a sweep of each table follows, and where it starts.
 _WALKS: dict[str, tuple[str, str | int]] = {"windows": ("key", ""), "keys": ("rowid", 0)}
 
 _NOTE_WINDOW = f"SET (now, admitted, stamps) = ({_NOW}, NEW.admitted, NEW.stamps)"
@@ -22,9 +22,9 @@ SET (now, fingerprint, owner, state, lapses_at, answer)
     = ({_NOW}, NEW.fingerprint, NEW.owner, NEW.state, NEW.lapses_at, NEW.answer)
 """
 
-# What every connection begins with. A later release only ever adds to the tables, so that the one before it goes
-# on working on the same file. A window is a row that is made and removed for each user who comes once in a while:
-# where the key is the order of the table itself that writes half the pages.
+# Run on every new connection. A later release may only add to the tables, so that the one before it goes on
+# working on the same file. A window is a row that is created and removed for each occasional user: a table that is
+# ordered by the key itself (WITHOUT ROWID) then writes half the pages.
 BEGINNING = f"""
 CREATE TABLE IF NOT EXISTS windows (
     key TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, admitted INTEGER NOT NULL, stamps TEXT NOT NULL
@@ -44,7 +44,7 @@ CREATE TEMP TRIGGER key_made AFTER INSERT ON main.keys BEGIN UPDATE key_note {_N
 CREATE TEMP TRIGGER key_changed AFTER UPDATE ON main.keys BEGIN UPDATE key_note {_NOTE_KEY}; END;
 """  # noqa: S608 - made of the constants above
 
-# As bytes: in a text SQLite looks for the n-th character from the beginning. No bytes have no part, which is NULL.
+# As bytes: in text, SQLite searches for the n-th character from the start. substr() of no bytes is NULL.
 _BYTES = "CAST(stamps AS BLOB)"
 _NEWEST = f"CAST(ifnull(substr({_BYTES}, -{WIDTH}), '') AS TEXT)"
 _OTHERS = f"ifnull(substr({_BYTES}, {WIDTH} - :length, :length - {WIDTH}), '')"
@@ -55,8 +55,8 @@ _ADMITTED = f"""(
     OR {_IN_THE_FUTURE}
 )"""
 
-# `app.stores.records.admit` in SQL. The row that would be inserted carries `now` as its only stamp; the right
-# sides of SET all see the row as it was.
+# `app.stores.records.admit` in SQL. The row that would be inserted carries `now` as its only stamp; all
+# right-hand sides of SET see the row as it was.
 HIT = f"""
 INSERT INTO windows (key, expires_at, admitted, stamps)
 VALUES (:key, {_NOW} + :window, 1, printf('%0{WIDTH}d', {_NOW}))
@@ -99,7 +99,7 @@ SETTLE = "UPDATE keys SET state = :outcome, answer = :answer WHERE key = :key AN
 RELEASE = "DELETE FROM keys WHERE key = :key AND owner = :owner"
 
 START = {table: start for table, (_, start) in _WALKS.items()}
-# The end of the next rows of a table, and the removal of those among them that have ended.
+# LOOK finds the last of the next rows of a table; SWEEP deletes the expired ones up to it.
 LOOK = {
     table: f"SELECT max({by}) FROM (SELECT {by} FROM {table} WHERE {by} > ? ORDER BY {by} LIMIT ?)"  # noqa: S608 - as above
     for table, (by, _) in _WALKS.items()

@@ -1,4 +1,4 @@
-"""One thread of a process at a time at the SQLite file; its errors become StoreLostError."""
+"""Access to the SQLite file by one thread of a process at a time, and its errors as StoreLostError."""
 
 import sqlite3
 import threading
@@ -6,17 +6,17 @@ from contextlib import AbstractContextManager
 
 from app.stores import StoreLostError
 
-# How long a process waits for others.
+# How long a process waits for other processes.
 BUSY_SECONDS = 0.2
-# How long a thread waits for others of its process, which have to wait for the interpreter as well.
+# How long a thread waits for others of its process, which have to wait for the interpreter lock as well.
 TURN_SECONDS = 1.0
 
 
 class Turns(AbstractContextManager[None]):
-    """One thread of a process at a time; raises TimeoutError.
+    """A lock that admits one thread of a process at a time; raises TimeoutError.
 
-    Connections that find each other in the way sleep and try again: under load one of some ten thousand tries in
-    vain. Who waits here also finds, in the connection of the one before, the pages that it needs.
+    Connections that contend in SQLite sleep and retry: under load, about one call in ten thousand retries in vain.
+    A thread that waits here also finds the pages it needs cached in the connection of the one before.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Turns(AbstractContextManager[None]):
         if not self._lock.acquire(timeout=TURN_SECONDS):
             raise TimeoutError
         if self._failures != before:
-            # The thread before us gave up on the file: all that queued meanwhile give up with it, not one by one.
+            # A thread ahead gave up on the file: all that queued meanwhile give up with it, not one by one.
             self._lock.release()
             raise TimeoutError
 
@@ -39,7 +39,7 @@ class Turns(AbstractContextManager[None]):
 
 
 class _Told(AbstractContextManager[None]):
-    """Turns errors of SQLite, and of opening the file, into StoreLostError."""
+    """Converts errors of SQLite, of the file and of `Turns` into StoreLostError."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlite3.Error | OSError):
@@ -50,5 +50,5 @@ losing = _Told()
 
 
 def _name(error: BaseException | None) -> str:
-    """SQLite's own names, such as SQLITE_BUSY and SQLITE_FULL, say it best."""
+    """Return SQLite's own name for the error, such as SQLITE_BUSY or SQLITE_FULL, else its class's name."""
     return getattr(error, "sqlite_errorname", type(error).__name__)
