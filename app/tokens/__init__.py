@@ -1,1 +1,1 @@
-"""A signed token in, the verified user out."""
+"""Token verification: from a signed token to its verified user."""

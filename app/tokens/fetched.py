@@ -1,4 +1,4 @@
-"""Keys by URL: a JWK set, fetched in the background and served through an outage."""
+"""Verification keys from a JWK set's URL, fetched in the background and served through an outage."""
 
 import logging
 import random
@@ -19,13 +19,13 @@ from app.upstream.transport import TransportError, prepare
 
 FETCH_SECONDS = 2.0
 MAX_SET_BYTES = 262_144
-# A key that leaves the set verifies for no longer than this.
+# While fetches succeed, a key that was removed from the set verifies for no longer than this.
 REFRESH_SECONDS = 300.0
-# With keys at hand no two fetches are closer than this, whatever is asked for and however they end.
+# While there are keys, no two fetches start closer together than this, whatever is requested and however they end.
 PAUSE_SECONDS = 30.0
-# Keys that could not be confirmed for so long are not believed any more.
+# Keys that no fetch has confirmed for this long are no longer used.
 MAX_AGE_SECONDS = 86_400.0
-# A token that does not name its key costs at most so many verifications.
+# A token that does not name its key costs at most this many verifications.
 MAX_CANDIDATES = 8
 
 _HEADERS = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Confirmed(NamedTuple):
-    """The keys of the latest good fetch, and when that was begun."""
+    """The keys of the latest successful fetch, and when that began."""
 
     keys: tuple[VerificationKey, ...]
     at: float
@@ -43,7 +43,7 @@ class _Confirmed(NamedTuple):
 
 @dataclass(slots=True)
 class _Watch:
-    """What this process knows of the key server; `trouble` is the latest word to the log, or empty."""
+    """The state of fetching in this process; `trouble` is the problem logged last, empty while there is none."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     thread: threading.Thread | None = None
@@ -56,12 +56,12 @@ class _Watch:
 
 
 class FetchedKeys:
-    """The key set at `url`, as of at most REFRESH_SECONDS ago, or of its latest good fetch while it has none.
+    """The key set at `url`, at most REFRESH_SECONDS old, or as of the latest successful fetch while fetches fail.
 
-    One thread a process fetches, from the first use in that process on; nothing is inherited over a fork. Only
-    requests that come before its very first fetch has ended wait for that, in a slot and for at most
-    FETCH_SECONDS: a worker that has just started would fail them otherwise. `clock` gives seconds, `wait` is
-    called as `threading.Event.wait`.
+    One thread per process fetches, from the first use in that process on; nothing is inherited across a fork. Only
+    requests that come before the very first fetch has ended wait for it, in a slot and for at most FETCH_SECONDS:
+    otherwise a worker that has just started would fail them. `clock` returns seconds, `wait` is called like
+    `threading.Event.wait`.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class FetchedKeys:
         self._watch = PerProcess(_Watch)
 
     def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
-        """The keys of the token's `kid` and `alg`; without a `kid`, MAX_CANDIDATES of its `alg` at most.
+        """Return at most MAX_CANDIDATES keys for the token's `alg` and, if it has one, its `kid`.
 
-        A `kid` that is not in the set lets the set be fetched again, PAUSE_SECONDS after the latest fetch at the
-        soonest. Raises AuthUnavailableError while no fetch has been good, or none for MAX_AGE_SECONDS.
+        A `kid` that is not in the set causes a fetch, at the earliest PAUSE_SECONDS after the latest one began.
+        Raises AuthUnavailableError until a fetch succeeds, and while none has for MAX_AGE_SECONDS.
         """
         kid, alg = header.get("kid"), header.get("alg")
         named = [key for key in self.current() if kid in {None, key.kid}]
@@ -95,7 +95,7 @@ class FetchedKeys:
         return [key for key in named if alg in key.algorithms][:MAX_CANDIDATES]
 
     def current(self) -> Sequence[VerificationKey]:
-        """The keys of the latest good fetch; raises AuthUnavailableError as `candidates` does."""
+        """Return the keys of the latest successful fetch; raises AuthUnavailableError like `candidates`."""
         watch = self._started()
         self._await_first_fetch(watch)
         if watch.confirmed is None or not self._is_current(watch):
@@ -104,23 +104,23 @@ class FetchedKeys:
 
     @property
     def ready(self) -> bool:
-        """Whether there are keys to verify with; asking starts the fetching and waits for nothing."""
+        """Whether there are keys to verify with; starts the fetching and never waits."""
         return self._is_current(self._started())
 
     @property
     def stale_seconds(self) -> int | None:
-        """The age of the keys while the latest fetch of them has failed."""
+        """The age of the keys if there are any and the latest fetch failed, else None."""
         watch = self._started()
         return self.age_seconds if watch.confirmed and watch.trouble else None
 
     @property
     def age_seconds(self) -> int:
-        """How long ago the set was last fetched well; 0 before that."""
+        """Seconds since the latest successful fetch began; 0 before the first."""
         confirmed = self._started().confirmed
         return int(self._clock() - confirmed.at) if confirmed else 0
 
     def close(self) -> None:
-        """Fetch nothing more in this process; waits for the fetch under way."""
+        """Stop fetching in this process; waits for the fetch in progress."""
         watch = self._watch.get()
         watch.closing.set()
         watch.wanted.set()
@@ -129,7 +129,7 @@ class FetchedKeys:
 
     def _started(self) -> _Watch:
         watch = self._watch.get()
-        # When no thread can be had right now, the next request tries again.
+        # If no thread can be started right now, the next request tries again.
         with watch.lock, suppress(RuntimeError):
             if watch.thread is None:
                 thread = threading.Thread(target=self._keep_fresh, args=(watch,), name="key-set", daemon=True)
@@ -158,7 +158,7 @@ class FetchedKeys:
                 self._wait(watch.wanted, due - self._clock())
 
     def _pause(self, watch: _Watch) -> float:
-        """Seconds from the latest fetch's beginning to the next one's: fewer only while there are no keys."""
+        """Return the least seconds between the starts of two fetches, fewer only while there are no keys."""
         if self._is_current(watch):
             return PAUSE_SECONDS
         return min(PAUSE_SECONDS, 2.0 ** min(watch.failures, 5)) * random.uniform(0.5, 1)  # noqa: S311 - as above
@@ -168,7 +168,7 @@ class FetchedKeys:
             self._note_success(watch, _Confirmed(self._fetch(), begun))
         except (TransportError, KeySetError) as error:
             self._note_failure(watch, error.reason)
-        except Exception as error:  # noqa: BLE001 - the thread must go on, and a fetch without keys has failed
+        except Exception as error:  # noqa: BLE001 - the thread must go on, and a fetch that raises has failed
             self._note_failure(watch, type(error).__name__)
         watch.tried.set()
 

@@ -1,4 +1,4 @@
-"""JWK sets (RFC 7517): which of their keys may verify our tokens, and with which algorithms."""
+"""JWK sets (RFC 7517): the keys in them that may verify our tokens, and with which algorithms."""
 
 import json
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.tokens.keys import VerificationKey, fitting
 
-# `from_jwk` belongs to an algorithm, but reads every key of its type: one for each type will do. Secrets (`oct`)
-# have no place in a set that everybody can fetch.
+# `from_jwk` belongs to an algorithm, but reads every key of its type: one per type is enough. Secrets (`oct`)
+# do not belong in a set that everybody can fetch.
 _READERS = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
-# RFC 7518 sections 6.2.2 and 6.3.2: private parameters. A key that is published with one is compromised.
+# RFC 7518 sections 6.2.2 and 6.3.2: private parameters. A key published with one is compromised.
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
-# RFC 7518 section 3.3; the upper bound is OpenSSL's, which would refuse each token instead.
+# RFC 7518 section 3.3; the upper bound is OpenSSL's, which would refuse each token otherwise.
 _LEAST_RSA_BITS, _MOST_RSA_BITS = 2048, 16384
 
 
 class KeySetError(Exception):
-    """This is no key set of use. `reason`, also its text, is one word of ours, fit for logs."""
+    """The key set is unusable. `reason`, also the text, is one of our own words, safe to log."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -27,10 +27,10 @@ class KeySetError(Exception):
 
 
 def read_key_set(document: bytes, algorithms: Sequence[str]) -> tuple[VerificationKey, ...]:
-    """The keys of a JWK set that may verify tokens of these algorithms.
+    """Return the keys of a JWK set that may verify tokens of these algorithms.
 
-    Keys that are of no use here are left out (RFC 7517 section 5): secrets, private keys, keys for encryption,
-    unknown kinds, weak keys, other algorithms. Raises KeySetError: malformed, no_usable_key.
+    Unusable keys are skipped (RFC 7517 section 5): secrets, private keys, keys for encryption, unknown types, weak
+    keys, other algorithms. Raises KeySetError with the reason `malformed` or `no_usable_key`.
     """
     try:
         entries = json.loads(document)["keys"]
@@ -46,14 +46,14 @@ def read_key_set(document: bytes, algorithms: Sequence[str]) -> tuple[Verificati
 
 
 def _read(entry: dict[str, Any], algorithms: Sequence[str]) -> VerificationKey | None:
-    """The key, if it is one for verifying signatures; its `alg`, if it has one, is its only algorithm."""
+    """Return the key if it is one for verifying signatures; its `alg`, if any, is its only algorithm."""
     try:
         if _PRIVATE & entry.keys() or entry.get("use", "sig") != "sig":
             return None
         if "verify" not in entry.get("key_ops", ["verify"]):
             return None
         key: Any = jwt.get_algorithm_by_name(_READERS[entry["kty"]]).from_jwk(entry)  # type: ignore[no-untyped-call,unused-ignore]
-    except Exception:  # noqa: BLE001 - whatever a foreign key makes the libraries raise, the others are of use
+    except Exception:  # noqa: BLE001 - whatever one key makes the libraries raise, the others are usable
         return None
     if isinstance(key, RSAPublicKey) and not _LEAST_RSA_BITS <= key.key_size <= _MOST_RSA_BITS:
         return None

@@ -1,6 +1,6 @@
-"""Where the keys that tokens are verified with come from.
+"""Sources of the keys that verify tokens.
 
-A key decides which algorithms it verifies, the configuration which are allowed at all (RFC 8725 section 3.1).
+A key determines which algorithms it can verify, the configuration which are allowed at all (RFC 8725 section 3.1).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A secret or public key and the algorithms, all of them configured, that it may verify; `kid` is its name."""
+    """A secret or public key, its `kid`, and those of the configured algorithms that it may verify."""
 
     key: Any
     algorithms: tuple[str, ...]
@@ -21,17 +21,17 @@ class VerificationKey:
 
 
 class KeySource(Protocol):
-    """The keys that may have signed a token."""
+    """A source of the keys that may verify a token."""
 
     def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
-        """Keys to try for a token with this unverified header, the likeliest first.
+        """Return the keys to try, in this order, for a token with this unverified header.
 
-        Raises AuthUnavailableError while there is no key at all.
+        Raises AuthUnavailableError while there are no keys at all.
         """
         ...
 
     def current(self) -> Sequence[VerificationKey]:
-        """All keys of now: the same object until they are fetched again. Raises as `candidates`."""
+        """Return all current keys, the same objects until they are fetched again. Raises like `candidates`."""
         ...
 
     @property
@@ -41,17 +41,17 @@ class KeySource(Protocol):
 
     @property
     def stale_seconds(self) -> int | None:
-        """How old the keys are that cannot be refreshed at the moment; None when nothing is wrong with them."""
+        """The age of the keys if they cannot be refreshed at the moment; None if nothing is wrong."""
         ...
 
     @property
     def age_seconds(self) -> int:
-        """How long ago the keys were confirmed; 0 where they are fixed, or there are none."""
+        """Seconds since the keys were confirmed; 0 if they are fixed, or there are none."""
         ...
 
 
 class FixedKeys:
-    """Keys known at start: the current one and, during a rotation, the previous one."""
+    """Keys known at startup: the current one and, during a rotation, the previous one."""
 
     ready = True
     stale_seconds = None
@@ -62,22 +62,22 @@ class FixedKeys:
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], algorithms: Sequence[str]) -> "FixedKeys":
-        """Keys from PEM public keys or HMAC secrets; raises ValueError for a PEM text that is no public key."""
+        """Read PEM public keys or HMAC secrets; raises ValueError for a PEM text that is not a public key."""
         symmetric = algorithms[0].startswith("HS")
         keys = [text.encode() if symmetric else load_pem_public_key(text.encode()) for text in texts]
         return cls([VerificationKey(key, fitting(key, algorithms)) for key in keys])
 
     def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
-        """The keys of the kind that the token's algorithm takes."""
+        """Return the keys that fit the token's algorithm."""
         return [key for key in self._keys if header.get("alg") in key.algorithms]
 
     def current(self) -> Sequence[VerificationKey]:
-        """They stay the same."""
+        """Return the keys, which never change."""
         return self._keys
 
 
 def fitting(key: Any, algorithms: Sequence[str]) -> tuple[str, ...]:  # noqa: ANN401 - bytes or any public key
-    """Those of the algorithms that take this kind of key: ES* each take one curve, RS* and PS* every RSA key."""
+    """Return the algorithms that take this kind of key: each ES* takes one curve, RS* and PS* every RSA key."""
     return tuple(name for name in algorithms if _fits(key, name))
 
 

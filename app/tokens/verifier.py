@@ -1,4 +1,4 @@
-"""Verifies bearer tokens: JWT (RFC 7519) with the advice of RFC 8725 section 3."""
+"""Verification of bearer tokens: JWT (RFC 7519), following RFC 8725 section 3."""
 
 import hashlib
 import math
@@ -17,19 +17,19 @@ from app.errors import UnauthorizedError
 from app.principals import LONGEST_REMEMBERED_ID, User
 from app.tokens.keys import KeySource, VerificationKey
 
-# Tokens longer than this are refused unparsed.
+# Longer tokens are refused without parsing.
 _LONGEST = 8192
-# 253402300800 is the first second of the year 10000, which no calendar of the standard library reaches.
+# The first second of the year 10000, which the dates of the standard library do not reach.
 _END_OF_TIME = 253_402_300_800
-# Clocks of issuers run apart: a token may seem to be issued this many seconds from now. `exp` has no such grace.
+# Clocks of issuers differ: `iat` and `nbf` may be this many seconds in the future. `exp` has no such grace.
 _GRACE = 5
-# So many tokens are remembered, in some 10 MB; beyond that the first of them is forgotten.
+# Verified tokens in the cache, some 10 MB; beyond this, the one cached first is evicted.
 _LARGEST = 20_000
 _OPTIONS: Any = {"require": ["iss", "aud", "sub", "exp"], "verify_exp": False}
 
 
 class _Verified(NamedTuple):
-    """What a good token says, and the key that vouched for it."""
+    """The expiry and the user of a valid token, and the key that verified it."""
 
     key: VerificationKey
     expires: float
@@ -39,10 +39,10 @@ class _Verified(NamedTuple):
 class TokenVerifier:
     """Turns a token into its user.
 
-    A good token is remembered, by its hash, until it expires or its key is not one of the current ones, as after
-    every fetch of them.
+    A valid token is cached, by its hash, and accepted from there until it expires or its key is no longer one of
+    the current objects, as after every fetch.
 
-    The token's algorithm must be configured and be one of its key's; header parameters that carry or point to
+    The token's algorithm must be configured and be one of its key's; header parameters that contain or point to
     keys (`jwk`, `jku`, `x5u`, `x5c`) are ignored. `exp` may be at most `max_lifetime` seconds ahead, if given.
     """
 
@@ -66,14 +66,14 @@ class TokenVerifier:
         self._known: OrderedDict[bytes, _Verified] = OrderedDict()
 
     def verify(self, token: str) -> User:
-        """The user of this token.
+        """Return the user of this token.
 
-        Raises UnauthorizedError for anything wrong with it, AuthUnavailableError while there is no key.
+        Raises UnauthorizedError if anything is wrong with it, AuthUnavailableError while there are no keys.
         """
-        # RFC 7515 section 2 has no padding, but PyJWT lets one `=` pass.
+        # RFC 7515 section 2 allows no padding, but PyJWT accepts one `=`.
         if len(token) > _LONGEST or "=" in token or not token.isascii():
             raise UnauthorizedError
-        # 8 KiB of each would be too much to keep.
+        # The cache is keyed by a hash: a token may have 8 KiB.
         name = hashlib.sha256(token.encode()).digest()
         verified = self._known.get(name)
         if verified is None or not any(key is verified.key for key in self.keys.current()):
@@ -98,19 +98,19 @@ class TokenVerifier:
         return verified
 
     def _vouched_for(self, token: str) -> tuple[VerificationKey, dict[str, Any]]:
-        """One of the keys and the claims that it vouches for."""
+        """Return the key that verifies the token, and the token's claims."""
         for key in self._candidates(token):
             try:
                 return key, self._decode(token, key)
             except jwt.InvalidSignatureError:
                 continue
-            # PyJWT lets arithmetic errors of claims such as `"nbf": Infinity` through.
+            # PyJWT does not catch the arithmetic errors of claims such as `"nbf": Infinity`.
             except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
                 raise UnauthorizedError from error
         raise UnauthorizedError
 
     def _candidates(self, token: str) -> Sequence[VerificationKey]:
-        """The keys to try, none for a token of an algorithm that is not configured or of another kind."""
+        """Return the keys to try: none if the algorithm is not configured or the `typ` is not for access."""
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
@@ -128,30 +128,30 @@ class TokenVerifier:
             leeway=_GRACE,
             options=_OPTIONS,
         )
-        # PyJWT takes the last of two equal names; whoever stands in front may have taken the first.
+        # PyJWT takes the last of two equal names; a gateway in front may have taken the first.
         for part in token.split(".")[:2]:
             strict_json.read(base64url_decode(part))
         return claims
 
     def _current(self, expires: object) -> bool:
-        """Whether `exp` is a sane number in the future; PyJWT would take text and 10^4000 as well."""
+        """Return whether `exp` is a sane number in the future; PyJWT would also accept text and 10^4000."""
         if isinstance(expires, bool) or not isinstance(expires, int | float):
             return False
         now = self._clock()
-        # No comparison with NaN holds.
+        # Comparisons with NaN are false.
         return now < expires < _END_OF_TIME and expires <= now + self._max_lifetime
 
 
 def _may_be_for_access(kind: object) -> bool:
-    """Whether a token of this `typ` can be one for access; a logout or a proof is not (RFC 8725 section 3.11)."""
+    """Return whether `typ` can be an access token's, not a logout token's or a proof's (RFC 8725 section 3.11)."""
     if not isinstance(kind, str):
         return kind is None
-    # RFC 7515 section 4.1.9: a media type, in any case of letters, whose `application/` may be left out.
+    # RFC 7515 section 4.1.9: a case-insensitive media type, whose `application/` may be omitted.
     return kind.lower().removeprefix("application/") in {"jwt", "at+jwt"}
 
 
 def _is_user_id(value: str) -> bool:
-    """Whether the text can name a user: not empty, no control characters, no lone surrogates."""
+    """Return whether the text can be a user id: not empty, no control characters, no lone surrogates."""
     if value.isprintable():
         return value != ""
     return not any(unicodedata.category(char) in {"Cc", "Cs"} for char in value)
