@@ -1,1 +1,1 @@
-"""The way to the services behind ours: one HTTP exchange, bounded in time and size, its outcome known."""
+"""Calls to upstream services: one HTTP exchange, bounded in time and size, its outcome known."""

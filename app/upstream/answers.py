@@ -1,7 +1,7 @@
-"""Reading an answer strictly (RFC 9112): what is odd is a failure, never a guess.
+"""Strict parsing of HTTP responses (RFC 9112): anything odd is an error, never a guess.
 
-`http.client` takes the end of the stream for the end of the headers, skips a missing end of a chunked body,
-reads `0x1_0` as a chunk size and does not mind a body that is too short. Here each of them is a ReceivedError.
+`http.client` takes the end of the stream for the end of the headers, ignores a missing end of a chunked body,
+reads `0x1_0` as a chunk size and accepts a body that is too short. Here each of them is a ReceivedError.
 """
 
 import re
@@ -25,9 +25,9 @@ _NOT_MODIFIED = 304
 
 
 class Answer:
-    """One answer: `begin` reads the head into `status` and `fields`, `read_body` the rest.
+    """One response: `begin` reads the head into `status` and `fields`, `read_body` the rest.
 
-    Both raise ReceivedError, or the OSError of the socket. `fields` joins fields of one name with a comma
+    Both raise ReceivedError, or the OSError of the socket. `fields` joins headers of the same name with a comma
     (RFC 9110, 5.3); names are in lower case.
     """
 
@@ -45,21 +45,21 @@ class Answer:
 
     @property
     def is_followed(self) -> bool:
-        """Whether more has been received than this answer."""
+        """Whether more than this response has been received."""
         return not self._received.is_taken
 
     @property
     def succeeds(self) -> bool:
-        """Whether it says, with its head, that the request was carried out (RFC 9110, 15.3)."""
+        """Whether the status says that the request was carried out (RFC 9110, 15.3)."""
         return 200 <= self.status < 300  # noqa: PLR2004 - as the RFC has it
 
     @property
     def refuses(self) -> bool:
-        """Whether it says, with its head, that nothing was done: a client error (RFC 9110, 15.5)."""
+        """Whether the status says that nothing was done: a client error (RFC 9110, 15.5)."""
         return 400 <= self.status < 500  # noqa: PLR2004 - as the RFC has it
 
     def begin(self) -> None:
-        """Read heads until one is final (RFC 9110, 15.2): MAX_INTERIM_ANSWERS at most before it, no 101."""
+        """Read heads up to the final one (RFC 9110, 15.2): at most MAX_INTERIM_ANSWERS before it, no 101."""
         for _ in range(MAX_INTERIM_ANSWERS + 1):
             self.version, self.status = self._read_status_line()
             self.fields = self._read_fields()
@@ -70,7 +70,7 @@ class Answer:
         raise ReceivedError("malformed")
 
     def read_body(self, room: int = MAX_BODY_BYTES) -> bytes:
-        """Read the whole body as it came, in no case more than `room` bytes of it."""
+        """Read the whole body, without content decoding; raises ReceivedError if it exceeds `room` bytes."""
         if self.chunked:
             return self._read_chunks(room)
         if self.length is not None:
@@ -100,14 +100,14 @@ class Answer:
         raise ReceivedError("too_large")
 
     def _frame(self) -> None:
-        """Where the body ends and whether the connection goes on (RFC 9112, 6.3 and 9.3)."""
+        """Determine where the body ends and whether the connection stays open (RFC 9112, 6.3 and 9.3)."""
         length, coding = self.fields.get("content-length"), self.fields.get("transfer-encoding")
         self._refuse_doubtful_framing(length, coding)
         self.will_close = self.version == 10 or "close" in self.fields.get("connection", "").lower()  # noqa: PLR2004  # 1.0
         self.chunked = coding is not None
         self.length = None if length is None else int(length)
         if self._is_head or self.status in {_NO_CONTENT, _NOT_MODIFIED}:
-            # What announces a body, and cannot have one, may have one on its way: it must not be the next answer.
+            # A response that cannot have a body but announces one may send it: it must not be the next response.
             self.will_close |= not self._is_head and (self.chunked or bool(self.length))
             self.chunked, self.length = False, 0
         elif not self.chunked and self.length is None:
@@ -125,7 +125,7 @@ class Answer:
             body += self._received.exactly(size, room - len(body))
             if self._received.exactly(2, 2) != b"\r\n":
                 raise ReceivedError("malformed")
-        self._read_fields()  # trailers are read, so that the connection is left clean, and dropped
+        self._read_fields()  # read and drop trailers: the connection is left clean
         return bytes(body)
 
     def _read_chunk_size(self) -> int:

@@ -1,4 +1,4 @@
-"""A circuit breaker: while a service cannot be connected to, requests for it fail at once."""
+"""A circuit breaker: while connecting to a service fails, requests to it fail at once."""
 
 import logging
 import threading
@@ -15,12 +15,11 @@ _PAUSE = 1.0
 
 
 class Breaker(AbstractContextManager[None]):
-    """Counts connect failures in a row to `service`; at `threshold` it opens, and the log says so.
+    """Counts consecutive failures to connect to `service`; at `threshold` it opens, and logs it.
 
-    It goes around one connect and exchange: `with breaker:`. Open, it raises NothingSentError("circuit_open")
-    instead of starting one, except for one attempt a second. It closes when one of those is over, however that
-    ended, unless it could not connect: a slow or failing service is still there. No lock is held while an attempt
-    runs.
+    `with breaker:` wraps one connect and exchange. While open, it raises NothingSentError("circuit_open") instead
+    of starting one, except for one attempt a second. It closes when such an attempt ends in anything but a failure
+    to connect: a slow or failing service is still there. No lock is held during an attempt.
     """
 
     def __init__(self, service: str, threshold: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,7 +32,7 @@ class Breaker(AbstractContextManager[None]):
 
     @property
     def open(self) -> bool:
-        """Whether attempts are refused now, but for the one that tries."""
+        """Whether attempts are refused now, except for one a second."""
         return self._failures >= self._threshold
 
     def __enter__(self) -> None:
@@ -42,13 +41,13 @@ class Breaker(AbstractContextManager[None]):
         with self._lock:
             if self._clock() < self._next_try:
                 raise NothingSentError("circuit_open")
-            # Whoever comes while this one tries is refused for another pause.
+            # Attempts during this one are refused for another pause.
             self._next_try = self._clock() + _PAUSE
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if not isinstance(error, NothingSentError):
             self._succeeded()
-        # What we wrote wrongly says nothing of the service.
+        # A malformed request of ours says nothing about the service.
         elif error.reason != "malformed":
             self._failed()
 

@@ -1,4 +1,4 @@
-"""One connection to one service: whether a byte was handed over, and whether it can be used again."""
+"""One connection to one service: whether a byte was handed over, and whether it is reusable."""
 
 import re
 import ssl
@@ -19,7 +19,7 @@ _FIELDS = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00\r\n]*\r\n)*")
 
 
 class Origin(NamedTuple):
-    """Whom a connection leads to, and whom it believes about that."""
+    """The peer of a connection, and whose certificates it trusts."""
 
     scheme: str
     host: str
@@ -28,16 +28,16 @@ class Origin(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """What the Host field says (RFC 9110, 7.2), without a port that goes without saying."""
+        """The value of the Host header (RFC 9110, 7.2), without a default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 class Connection:
-    """A connection that one exchange at a time may use; it opens with the first.
+    """A connection for one exchange at a time; it opens with the first.
 
-    `handed_over` turns true right before the first byte of a request goes to the connected socket, and is the
-    only proof that nothing was sent. `reusable` is true after a complete answer that allows another request.
+    `handed_over` becomes true right before the first byte of a request goes to the connected socket; only while it
+    is false is it proved that nothing was sent. `reusable` is true after a complete response that permits reuse.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class Connection:
         self._lookup = lookup
 
     def exchange(self, request: requests.PreparedRequest, target: str, deadline: float, room: int) -> Answer:
-        """Send the request and read the whole answer, both before the deadline (`time.monotonic`).
+        """Send the request and read the whole response, both before the deadline (`time.monotonic`).
 
-        An answer with a body of more than `room` bytes is none. A 4xx refuses by its head, whatever its body.
-        If the request has a body, every answer but a 2xx is over with its head, and so is the connection: a peer
-        that refuses before it has read all of that body would take the rest for the beginning of the next request.
+        A body of more than `room` bytes is an error, but a 4xx refuses by its head, whatever its body. If the
+        request has a body, only the head of any response but a 2xx is read, and the connection is not reused: a
+        peer that refuses before it has read all of that body would take the rest for the next request.
 
-        Raises OSError, ValueError, TypeError, ReceivedError; `handed_over` tells whether anything was sent.
+        Raises OSError, ValueError, TypeError, ReceivedError; `handed_over` says if anything may have been sent.
         """
         self.handed_over = self.reusable = False
         data = _compose(request, target, self.origin)
@@ -70,7 +70,7 @@ class Connection:
         if monotonic() >= deadline:
             raise TimeoutError
         self.handed_over = True
-        # Head and body leave together, in one packet if they fit.
+        # Send head and body together, in one packet if they fit.
         sock.sendall(data)
         answer = Answer(sock, method=request.method)
         answer.begin()
@@ -86,7 +86,7 @@ class Connection:
         return answer
 
     def close(self) -> None:
-        """Close it; the next exchange opens it anew."""
+        """Close the connection; the next exchange opens it anew."""
         if self.sock is not None:
             self.sock.close()
             self.sock = None
@@ -101,16 +101,16 @@ class Connection:
 
 
 def _has_more(sock: DeadlineSocket) -> bool:
-    """Whether TLS has decoded more than was read."""
+    """Return whether TLS has decrypted more than was read."""
     return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
 
 def _compose(request: requests.PreparedRequest, target: str, origin: Origin) -> bytes:
-    """The bytes of the request; raises ValueError or TypeError where it cannot be written as one."""
+    """Return the bytes of the request; raises ValueError or TypeError if it cannot be written as one."""
     body = request.body or b""
     if not isinstance(body, bytes):
         raise TypeError("a body is bytes")
-    # A name or a value that is no text cannot be added to one.
+    # Raises TypeError for a name or a value that is not a string.
     fields = "".join([name + ": " + value + "\r\n" for name, value in request.headers.items()])
     is_whole = _FIELDS.fullmatch(fields) and fields.count("\n") == len(request.headers)
     if not (is_whole and _METHOD.fullmatch(request.method or "")):
@@ -122,7 +122,7 @@ def _compose(request: requests.PreparedRequest, target: str, origin: Origin) -> 
 
 
 def _refuse_doubtful_length(fields: str, length: int) -> None:
-    """Raise ValueError unless the body's length is announced: what is beyond it would be the next request."""
+    """Raise ValueError unless the body's length is announced: any excess would be taken for the next request."""
     announced = re.findall(r"\r\ncontent-length: ([^\r]*)", fields)
     if announced != [str(length)] and (announced or length):
         raise ValueError("the announced length is not the body's")

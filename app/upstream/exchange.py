@@ -1,4 +1,4 @@
-"""One exchange with a service behind this one: total deadline, at most one retry, circuit breaker."""
+"""One exchange with an upstream service: total deadline, at most one retry, circuit breaker."""
 
 import json
 import random
@@ -13,35 +13,35 @@ from app.upstream.breaker import Breaker
 from app.upstream.slots import Slots
 from app.upstream.transport import NothingSentError, TransportError, prepare
 
-# The pause before the retry is between one and two times this long, so that callers do not return in step.
+# The pause before the retry is one to two times this many seconds, so that callers do not retry in step.
 _PAUSE = 0.05
 
-# json.dumps would make one for each document.
+# json.dumps would create one for each document.
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
-# The words of whole answers that do not say what they must, or say no.
+# The reasons of complete responses that fail: by their content, or by their status.
 INVALID_ANSWER, OTHER_CONVERSATION = "invalid_answer", "other_conversation"
 ANSWERS = frozenset({INVALID_ANSWER, OTHER_CONVERSATION} | {f"status_{number}xx" for number in range(1, 6)})
 
 
 def status_class(response: requests.Response) -> str:
-    """The word of an answer that says no, such as `status_5xx`."""
+    """Return the reason of a response that fails by its status, such as `status_5xx`."""
     return f"status_{response.status_code // 100}xx"
 
 
 class Sender(Protocol):
-    """What an exchange needs of a transport; `requests.adapters.BaseAdapter` has this shape."""
+    """The transport that an exchange needs; `requests.adapters.BaseAdapter` has this shape."""
 
     def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
-        """The complete answer within `timeout` seconds; see app.upstream.transport.Transport.send."""
+        """Return the complete response within `timeout` seconds; see app.upstream.transport.Transport.send."""
         ...
 
 
 @dataclass(slots=True)
 class Exchanged:
-    """One exchange: how many attempts it took, and how many seconds.
+    """The number of attempts and the seconds that one exchange took.
 
-    Without an attempt the answer was remembered, or the circuit was open.
+    Without an attempt, the response was cached or another request's, or the circuit was open.
     """
 
     attempts: int = 0
@@ -50,10 +50,10 @@ class Exchanged:
 
 @dataclass(slots=True)
 class Correlation:
-    """What ties exchanges to the request they are made for, in the logs of both sides.
+    """The identifiers that tie exchanges to the request they are made for, in the logs of both sides.
 
-    `exchanges` has the first one with each service, by the service's name; `has_posted` says that the chat service
-    was asked to do something.
+    `exchanges` has the first one with each service, by the service's name; `has_posted` is true once a POST to the
+    chat service was begun.
     """
 
     request_id: str
@@ -63,15 +63,15 @@ class Correlation:
     has_posted: bool = False
 
     def headers(self) -> dict[str, str]:
-        """The request id and the W3C trace context."""
+        """Return the headers for the request id and the W3C trace context."""
         headers = {"X-Request-ID": self.request_id, "traceparent": self.traceparent}
         return headers | ({"tracestate": self.tracestate} if self.tracestate else {})
 
 
 class Service:
-    """A service behind this one: a base URL, our credential there, and a total time for one exchange.
+    """An upstream service: its base URL, our credential there, and the total time for one exchange.
 
-    Whoever is about to wait for it takes one of `slots`.
+    A caller takes one of `slots` before it waits for the service.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class Service:
         document: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """The service's whole answer, whatever its status.
+        """Return the service's complete response, whatever its status.
 
-        `path` is sent as it is, `document` as JSON in UTF-8. Raises NothingSentError when not a byte was handed
-        to a connected socket, NoAnswerError in every other case. The former is tried once more where that can
-        help; the latter only for a GET, which asks for nothing to be done (RFC 9110 section 9.2.1).
+        `path` is sent as it is, `document` as JSON in UTF-8. Raises NothingSentError if not a byte was handed to a
+        connected socket, NoAnswerError in every other case. Both are retried once where that can help, the latter
+        only for a GET, which is a safe method (RFC 9110 section 9.2.1).
         """
         begun = time.monotonic()
         noted = Exchanged()
@@ -122,7 +122,7 @@ class Service:
             return self._attempt(request, deadline, noted)
 
     def _worth_repeating(self, error: TransportError) -> bool:
-        # Within the time that connecting has, TCP itself tried twice (RFC 6298); what cannot be written never can.
+        # Within the connect timeout TCP itself tried twice (RFC 6298); a malformed request stays malformed.
         is_final = error.reason == "connect_timeout" or (
             isinstance(error, NothingSentError) and error.reason == "malformed"
         )

@@ -1,4 +1,4 @@
-"""What the threads of one process share: idle connections and TLS contexts."""
+"""Idle connections and TLS contexts, shared by the threads of one process."""
 
 import select
 import ssl
@@ -10,19 +10,19 @@ from app.resolver import Lookup
 from app.upstream.connections import Connection, Origin
 from app.upstream.sockets import Trust, tls_context
 
-# Servers close idle connections, and a request that crosses the close on its way has an unknown outcome.
+# Servers close idle connections, and a request that crosses such a close has an unknown outcome.
 MAX_IDLE_SECONDS = 0.9
 MAX_IDLE_CONNECTIONS = 64
-# Under steady traffic no connection is idle for long: one that never ended would not notice that its name leads
-# elsewhere now.
+# Under steady traffic no connection is idle for long: without a maximum age, it would never follow its host name
+# to a new address.
 MAX_AGE_SECONDS = 60
 
 
 class Pool:
-    """Idle connections, latest first, at most MAX_IDLE_CONNECTIONS an origin; safe from any thread.
+    """Idle connections, latest first, at most MAX_IDLE_CONNECTIONS per origin; safe from any thread.
 
-    `clock` gives seconds; it decides how long a connection has been idle and open. Connections find their peers
-    with `lookup`.
+    `clock` returns seconds and measures how long a connection has been idle and open. Connections resolve host
+    names with `lookup`.
     """
 
     def __init__(self, clock: Callable[[], float], lookup: Lookup) -> None:
@@ -33,14 +33,14 @@ class Pool:
         self._contexts: dict[Trust, ssl.SSLContext] = {}
 
     def context(self, trust: Trust) -> ssl.SSLContext:
-        """The context for `trust`, made once; raises HandshakeError."""
+        """Return the TLS context for `trust`, created once; raises HandshakeError."""
         with self._lock:
             if trust not in self._contexts:
                 self._contexts[trust] = tls_context(trust)
             return self._contexts[trust]
 
     def take(self, origin: Origin) -> Connection:
-        """A connection for the caller alone: a new one, or one on which nothing has come since its last answer."""
+        """Return a connection for the caller alone: new, or idle with nothing received since its last response."""
         while connection := self._latest(origin):
             if not _is_readable(connection):
                 return connection
@@ -48,7 +48,7 @@ class Pool:
         return Connection(origin, self.context, self._lookup, self._clock())
 
     def give(self, connection: Connection) -> None:
-        """Take a connection back; it is closed unless it is reusable, young, and there is room."""
+        """Take a connection back, and close it unless it is reusable, young, and there is room."""
         with self._lock:
             idle, now = self._fresh(connection.origin), self._clock()
             is_young = now - connection.made_at < MAX_AGE_SECONDS
@@ -58,7 +58,7 @@ class Pool:
         connection.close()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close the idle connections."""
         with self._lock:
             while self._idle:
                 for _, connection in self._idle.popitem()[1]:
@@ -78,7 +78,7 @@ class Pool:
 
 
 def _is_readable(connection: Connection) -> bool:
-    # Closed by the peer, or bytes that nobody asked for. (select() fails on descriptors over 1,023.)
+    # Readable: closed by the peer, or unrequested bytes came. (select() fails on descriptors over 1,023.)
     if connection.sock is None:
         return True
     poll = select.poll()

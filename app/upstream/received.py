@@ -1,4 +1,4 @@
-"""What a peer sends, taken line by line and byte by byte; what has been received and not taken stays."""
+"""A buffered reader of what a peer sends, by lines and by sizes; unread bytes stay in the buffer."""
 
 from typing import Protocol
 
@@ -6,37 +6,37 @@ _PIECE = 16384
 
 
 class Receiver(Protocol):
-    """What is used of a socket."""
+    """The part of a socket that is used."""
 
     def recv(self, size: int, /) -> bytes:
-        """Some bytes, at most so many, or none at the end of the stream."""
+        """Return at most `size` bytes, none at the end of the stream."""
 
 
 class ReceivedError(Exception):
-    """What was asked for does not come; its text is `closed`, `cut`, `malformed` or `too_large`."""
+    """The expected bytes do not come; the text is `closed`, `cut`, `malformed` or `too_large`."""
 
 
 class Received:
-    """A stream of bytes. Every method raises ReceivedError, or the OSError of the socket."""
+    """A buffered stream of bytes. Every method raises ReceivedError, or the OSError of the socket."""
 
     def __init__(self, sock: Receiver) -> None:
         self._sock = sock
         self._data = bytearray()
-        # Everything before has been taken.
+        # Every byte before this index has been taken.
         self._at = 0
 
     @property
     def is_taken(self) -> bool:
-        """Whether nothing is left of what has been received."""
+        """Whether all received bytes have been taken."""
         return self._at == len(self._data)
 
     def begin(self) -> None:
-        """Wait for a first byte; `closed` says that none will come."""
+        """Wait for a first byte; raises `closed` if none will come."""
         if self.is_taken and not self._receives():
             raise ReceivedError("closed")
 
     def line(self, room: int) -> bytes:
-        """The next line, with its CRLF, of at most so many bytes."""
+        """Return the next line, with its CRLF, of at most `room` bytes."""
         looked_at = self._at
         while (end := self._data.find(b"\n", looked_at) + 1) == 0:
             looked_at = len(self._data)
@@ -52,7 +52,7 @@ class Received:
         raise ReceivedError("malformed")
 
     def exactly(self, size: int, room: int) -> bytes:
-        """The next `size` bytes, if there is room for them."""
+        """Return the next `size` bytes; raises `too_large` if they exceed `room`."""
         if size > room:
             raise ReceivedError("too_large")
         while len(self._data) - self._at < size:
@@ -61,7 +61,7 @@ class Received:
         return self._take(self._at + size)
 
     def to_the_end(self, room: int) -> bytes:
-        """All that comes until the stream ends, at most so many bytes."""
+        """Return everything up to the end of the stream, at most `room` bytes."""
         while len(self._data) - self._at <= room:
             if not self._receives():
                 return self._take(len(self._data))
@@ -76,7 +76,7 @@ class Received:
         taken = bytes(self._data[self._at : end])
         self._at = end
         if end >= _PIECE:
-            # Frames may take a thousand times the room of what is in them.
+            # Chunk framing may take a thousand times the space of its content.
             del self._data[:end]
             self._at = 0
         return taken

@@ -1,4 +1,4 @@
-"""How many requests may wait for other services at once."""
+"""A bound on how many requests wait at once."""
 
 import threading
 from contextlib import AbstractContextManager
@@ -7,9 +7,9 @@ from app.errors import OverloadedError
 
 
 class Slots(AbstractContextManager[None]):
-    """A fixed number of places, taken without waiting: `with slots:` raises OverloadedError when none is free.
+    """A fixed number of slots, taken without waiting: `with slots:` raises OverloadedError if none is free.
 
-    There are fewer of them than threads, so that a service that hangs cannot stop those answers that need none.
+    There are fewer slots than threads, so that a hanging service cannot block requests that need none.
     """
 
     def __init__(self, count: int) -> None:

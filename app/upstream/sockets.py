@@ -1,7 +1,7 @@
-"""Sockets that keep a deadline: the whole exchange ends by it, however slowly the peer drips.
+"""Sockets that keep a deadline: the whole exchange ends by it, however slowly the peer sends.
 
-A plain timeout bounds one system call. These sockets set theirs anew, to what is left, before every call; no
-second thread is needed to hold a total. Deadlines are moments of `time.monotonic`.
+A plain timeout bounds one system call. These sockets reset theirs to the time left before every call; no second
+thread is needed to enforce a total. Deadlines are times of `time.monotonic`.
 """
 
 import socket
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 1.25
 
-# Whose certificates are believed: True for the default trust store, or the path to a bundle of CAs.
+# Whose certificates are trusted: True for the default trust store, or the path to a CA bundle.
 Trust = Literal[True] | str
 
 
 class HandshakeError(OSError):
-    """No TLS session was agreed on: bad certificate, wrong host, no common version, cut, too late."""
+    """The TLS handshake failed: bad certificate, wrong host, no common version, connection cut, too late."""
 
 
 class DeadlineSocket(socket.socket):
-    """A TCP socket that keeps its deadline; None leaves its timeout as it is."""
+    """A TCP socket that keeps its deadline; None leaves its timeout unchanged."""
 
     deadline: float | None = None
 
     def arm(self) -> None:
-        """Give the next call what is left; TimeoutError, without a system call, when nothing is."""
+        """Set the timeout to the time left; raise TimeoutError, without a system call, if there is none."""
         if self.deadline is None:
             return
         left = self.deadline - monotonic()
@@ -49,19 +49,19 @@ class DeadlineSocket(socket.socket):
         return super().send(data, flags)
 
     def sendall(self, data: "ReadableBuffer", flags: int = 0, /) -> None:
-        """Send all of it before the deadline."""
+        """Send all of `data` before the deadline."""
         self.arm()
         super().sendall(data, flags)
 
 
 class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
-    """A TLS socket that keeps its deadline; made by `secure`."""
+    """A TLS socket that keeps its deadline; created by `secure`."""
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """Receive before the deadline.
 
-        SSLContext.wrap_socket receives, before there is a deadline, on what was reset before the handshake, and
-        loses the open socket when that fails: so it closes itself.
+        If the connection was reset before the handshake, SSLContext.wrap_socket receives before there is a
+        deadline, and leaks the open socket when that fails: so the socket closes itself.
         """
         try:
             return super().recv(buflen, flags)
@@ -72,15 +72,15 @@ class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
 
 
 def connect(host: str, port: int, deadline: float, lookup: Lookup) -> DeadlineSocket:
-    """Connect to the first address of `host` that answers, within CONNECT_SECONDS and the deadline in all.
+    """Connect to the first address of `host` that accepts, within CONNECT_SECONDS and the deadline in all.
 
-    Raises OSError: TimeoutError, ConnectionRefusedError, socket.gaierror when the name is not known in time.
+    Raises OSError: TimeoutError, ConnectionRefusedError, socket.gaierror if the name is not resolved in time.
     """
     deadline = min(deadline, monotonic() + CONNECT_SECONDS)
     failure: OSError = TimeoutError()
     addresses = resolve(host, port, deadline, lookup)
     for tried, address in enumerate(addresses):
-        # An address that swallows packets leaves time for those after it.
+        # An address that drops packets must leave time for those after it.
         left = deadline - monotonic()
         share = left / min(len(addresses) - tried, 3)
         try:
@@ -108,23 +108,23 @@ def _connect(address: Address, deadline: float) -> DeadlineSocket:
 def refuse_itself(sock: socket.socket) -> None:
     """Raise ConnectionRefusedError for a socket that is connected to itself.
 
-    TCP does that (RFC 9293 section 3.5, simultaneous open) where nobody listens on a local port and the system
-    gives the socket this very port as its own.
+    TCP does that (RFC 9293 section 3.5, simultaneous open) if nothing listens on a local port and the system
+    assigns this very port to the socket.
     """
     if sock.getsockname() == sock.getpeername():
         raise ConnectionRefusedError
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:
-    """TLS 1.2 or newer, with the certificate and its host name verified.
+    """Return a context for TLS 1.2 or newer that verifies the certificate and its host name.
 
-    Raises HandshakeError when the bundle cannot be read.
+    Raises HandshakeError if the CA bundle cannot be read.
     """
     try:
         context = ssl.create_default_context(cafile=None if trust is True else trust)
     except OSError as error:
         raise HandshakeError from error
-    # RFC 9110 section 4.3.4: the common name counts for nothing.
+    # RFC 9110 section 4.3.4: the common name is ignored.
     context.hostname_checks_common_name = False
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -133,23 +133,23 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
 
 
 def secure(sock: DeadlineSocket, context: ssl.SSLContext, host: str, deadline: float) -> DeadlineTLSSocket:
-    """Agree on TLS with the peer, known as `host`, before the deadline.
+    """Perform the TLS handshake with the peer, known as `host`, before the deadline.
 
-    Raises HandshakeError, with `sock` closed. Afterwards an end of the stream that the peer's TLS does not
-    announce is an error, not an end (RFC 8446, 6.1).
+    Raises HandshakeError, with `sock` closed. Afterwards an end of the stream without a close_notify is an error,
+    not an end (RFC 8446, 6.1).
     """
     try:
-        # Wrapping takes the descriptor from `sock` and its timeout along; the handshake is one call.
+        # Wrapping takes over the descriptor and the timeout of `sock`; the handshake is one call.
         sock.deadline = deadline
         sock.arm()
-        # No certificate ends a name with the dot that a URL may end it with.
+        # Names in certificates have no trailing dot; the host of a URL may have one.
         name = host.removesuffix(".")
         wrapped = context.wrap_socket(sock, server_hostname=name, suppress_ragged_eofs=False)
     except (OSError, ValueError) as error:
         sock.close()
         raise HandshakeError from error
     if not isinstance(wrapped, DeadlineTLSSocket) or not wrapped.version():
-        # Without a word, wrap_socket leaves a socket plain that is no longer connected.
+        # wrap_socket silently leaves a socket plain that is no longer connected.
         wrapped.close()
         raise HandshakeError
     return wrapped

@@ -1,4 +1,4 @@
-"""A span of OpenTelemetry for each request to a service behind, where this service runs under it."""
+"""An OpenTelemetry span for each request to an upstream service, if this service runs under OpenTelemetry."""
 
 from urllib.parse import urlsplit
 
@@ -9,15 +9,15 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from app.upstream.exchange import Sender
 from app.upstream.transport import TransportError
 
-# Whatever else is configured to be passed on, such as the baggage of callers, is not.
+# Only the trace context is propagated, whatever else is configured, such as the baggage of callers.
 _context = TraceContextTextMapPropagator()
 _PORTS = {"http": 80, "https": 443}
 
 
 class Traced:
-    """A transport whose requests are client spans, each the parent of what the service behind does for it.
+    """A transport whose requests are client spans, each the parent of the upstream service's spans.
 
-    Of a request its method and the service's host and port are recorded: paths hold ids of users.
+    Of a request, only the method and the service's host and port are recorded: paths contain user ids.
     """
 
     def __init__(self, transport: Sender, tracer: trace.Tracer | None = None) -> None:
@@ -25,7 +25,7 @@ class Traced:
         self._tracer = tracer or trace.get_tracer(__name__)
 
     def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
-        """As the transport does; outside of a span, which is where no SDK is, nothing more than that."""
+        """Send like the transport; without a current span, as without an SDK, nothing is added."""
         if not trace.get_current_span().get_span_context().is_valid:
             return self._transport.send(request, timeout=timeout)
         method, url = str(request.method), urlsplit(str(request.url))

@@ -1,6 +1,6 @@
-"""A `requests` adapter that knows whether it sent anything, and ends in time.
+"""A `requests` adapter that knows whether it sent anything, and keeps a total timeout.
 
-Why not the stock one: docs/adr/0002-transport.md.
+Why not the stock adapter: docs/adr/0002-transport.md.
 """
 
 import http.client
@@ -27,19 +27,19 @@ from app.upstream.received import ReceivedError
 from app.upstream.sockets import HandshakeError, Trust
 
 DEFAULT_SECONDS = 8.0
-# An answer may repeat the body of the request in JSON, which takes up to six bytes for one (RFC 8259, 7). In
-# MAX_BODY_BYTES there is room for that of one so long, beside the rest.
+# A response may repeat the body of the request in JSON, which takes up to six bytes for one (RFC 8259, 7).
+# MAX_BODY_BYTES has room for that of a body of _SHORT bytes, besides the rest.
 _SHORT, _ECHO = 8192, 6
 _LAST_PORT = 65535
 
-# No user, no fragment, nothing that would have to be encoded: what is sent is what is written.
+# No user, no fragment, nothing that would have to be encoded: a URL is sent as it is written.
 _URL = re.compile(
     r"(https?)://(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::([0-9]{1,5}))?((?:[/?][!\"$-~]*)?)", re.IGNORECASE
 )
 
 
 class TransportError(requests.RequestException):
-    """No complete answer. `reason`, also its text, is one word of ours, fit for logs and metrics."""
+    """No complete response. `reason`, also the text, is one of our own words, safe for logs and metrics."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -47,9 +47,9 @@ class TransportError(requests.RequestException):
 
 
 class NothingSentError(TransportError, requests.ConnectionError):
-    """Proved: not one byte of the request was handed to a connected socket."""
+    """Proof that not one byte of the request was handed to a connected socket."""
 
-    # `malformed` is the request; an open circuit is the breaker's word.
+    # `malformed` is about the request; `circuit_open` comes from the breaker.
     REASONS = frozenset(
         {"dns", "connect_timeout", "refused", "reset", "unreachable", "tls", "malformed", "unexpected"}
         | {"circuit_open"}
@@ -57,9 +57,9 @@ class NothingSentError(TransportError, requests.ConnectionError):
 
 
 class NoAnswerError(TransportError):
-    """At least one byte was handed over and no complete answer came."""
+    """The request may have been sent, wholly or in part, and no complete response came."""
 
-    # `closed` is before an answer began.
+    # `closed` means before a response began.
     REASONS = frozenset({"deadline", "reset", "closed", "cut", "malformed", "too_large", "broken", "unexpected"})
 
 
@@ -84,10 +84,10 @@ _WHY_NO_ANSWER: tuple[tuple[type[Exception], str], ...] = (
 def prepare(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
 ) -> requests.PreparedRequest:
-    """A request that is sent as it is written here, made in 3 µs; `requests`' own preparing takes 35.
+    """Return a request that is sent exactly as given, in 3 µs; `requests`' own preparation takes 35.
 
-    The length of the body is announced for it; give b"" to announce an empty one. Its headers are a plain `dict`:
-    they are only gone through.
+    Content-Length is added for the body; give b"" to announce an empty one. The headers are a plain `dict`: they
+    are only iterated over.
     """
     request = requests.PreparedRequest()
     request.method, request.url, request.body = method, url, body
@@ -97,11 +97,11 @@ def prepare(
 
 
 class Transport(BaseAdapter):
-    """One request, one answer: no redirect, no retry, no proxy, no .netrc, no cookie, no decoding.
+    """One request, one response: no redirect, no retry, no proxy, no .netrc, no cookie, no decoding.
 
-    Safe from any thread and after a fork; constructing it opens nothing. `clock` (seconds) decides how long
-    connections have been idle and open, `lookup` is called as `socket.getaddrinfo`. A longer body than
-    `max_body_bytes` is no answer; a long request adds to that six times what it has beyond 8 KiB.
+    Safe from any thread and after a fork; constructing it opens nothing. `clock` (seconds) measures how long
+    connections have been idle and open, `lookup` is called like `socket.getaddrinfo`. A body longer than
+    `max_body_bytes` is an error; a long request raises that limit by six times what it has beyond 8 KiB.
     """
 
     def __init__(
@@ -124,11 +124,11 @@ class Transport(BaseAdapter):
         cert: object = None,
         proxies: object = None,  # noqa: ARG002  # as above
     ) -> requests.Response:
-        """Send the request as it is and return its answer, whole, within `timeout` seconds in all.
+        """Send the request as it is and return its complete response, within `timeout` seconds in all.
 
-        `timeout` (None: DEFAULT_SECONDS) covers look-up, connecting (at most sockets.CONNECT_SECONDS), TLS,
-        request and answer. `verify` is True or the path to a bundle of CAs. `stream` and `proxies` change
-        nothing. Raises NothingSentError, NoAnswerError; ValueError for what is not supported.
+        `timeout` (None: DEFAULT_SECONDS) covers lookup and connecting (together at most sockets.CONNECT_SECONDS),
+        TLS, request and response. `verify` is True or the path to a CA bundle. `stream` and `proxies` are ignored.
+        Raises NothingSentError, NoAnswerError; ValueError for unsupported arguments.
         """
         _refuse_unsupported(timeout, verify, cert)
         deadline = time.monotonic() + (DEFAULT_SECONDS if timeout is None else timeout)
@@ -138,9 +138,9 @@ class Transport(BaseAdapter):
         room = self._room + _ECHO * max(0, len(request.body or b"") - _SHORT)
         try:
             answer = connection.exchange(request, target, deadline, room)
-        except Exception as error:  # noqa: BLE001  # whatever it is, what was sent is sent
+        except Exception as error:  # noqa: BLE001  # whatever the error, what was sent is sent
             kind, word = _why(error, handed_over=connection.handed_over)
-            # What is foreseen may quote the peer or a credential; what is not needs its traceback.
+            # An expected error may quote the peer or a credential; an unexpected one needs its traceback.
             raise kind(word) from (error if word == "unexpected" else None)
         finally:
             pool.give(connection)
@@ -161,7 +161,7 @@ def _refuse_unsupported(timeout: object, verify: object, cert: object) -> None:
 
 
 def _locate(url: str, trust: Trust) -> tuple[Origin, str]:
-    """Split by hand, since urllib.parse drops line breaks from URLs instead of refusing them."""
+    """Split the URL by hand, since urllib.parse drops line breaks instead of refusing them."""
     match = _URL.fullmatch(url)
     if not match:
         raise NothingSentError("malformed")
@@ -175,7 +175,7 @@ def _locate(url: str, trust: Trust) -> tuple[Origin, str]:
 
 
 def _why(error: Exception, *, handed_over: bool) -> tuple[type[TransportError], str]:
-    """What it is to whoever asked, and for which reason."""
+    """Return the class and the reason of the error to raise."""
     if isinstance(error, ReceivedError):
         return NoAnswerError, str(error)
     words = _WHY_NO_ANSWER if handed_over else _WHY_NOTHING_SENT
@@ -184,7 +184,7 @@ def _why(error: Exception, *, handed_over: bool) -> tuple[type[TransportError], 
 
 
 class _Reply(requests.Response):
-    """An answer as `requests` has it, which makes a jar for cookies that are never kept; this one, when asked."""
+    """A `requests.Response` that creates its headers and its cookie jar only on access."""
 
     _content_consumed = True
     _next = raw = encoding = None
@@ -200,10 +200,10 @@ class _Reply(requests.Response):
 
     @cached_property
     def headers(self) -> CaseInsensitiveDict[str]:  # type: ignore[override] # requests declares a variable
-        """By their names, in any case."""
+        """The headers, by case-insensitive names."""
         return CaseInsensitiveDict(self._fields)
 
     @cached_property
     def cookies(self) -> RequestsCookieJar:  # type: ignore[override] # as above
-        """None."""
+        """An empty jar: cookies are never kept."""
         return RequestsCookieJar()
