@@ -26,7 +26,7 @@ class KeySource(Protocol):
     def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
         """Return the keys to try, in this order, for a token with this unverified header.
 
-        Raises AuthUnavailableError while there are no keys at all.
+        Raises AuthUnavailableError while there are no keys.
         """
         ...
 

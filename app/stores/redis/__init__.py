@@ -15,15 +15,15 @@ CALL_SECONDS = 0.2
 # A probe may have to find a new master among servers that do not respond, and no request waits for it.
 PROBE_SECONDS = 1.0
 
-# What parsing a reply raises if it is not one of our scripts'.
+# Errors of parsing a reply that is not one of our scripts'.
 _UNREADABLE = (ValueError, TypeError, AttributeError)
 
 # The prefixes keep our keys apart from those of other users of the server, and windows from keys.
 WINDOW_PREFIX = "send-message:window:"
 KEY_PREFIX = "send-message:key:"
 
-# `app.stores.records.admit` in Lua. TIME is the server's clock, so the clients' clocks do not
-# matter. Lua's numbers hold microseconds exactly until the year 2255, but print 14 digits by default.
+# `app.stores.records.admit` in Lua. TIME is the server's clock, so the clients' clocks do not matter. Lua's
+# numbers hold microseconds exactly until the year 2255, but print 14 digits by default.
 HIT = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

@@ -15,7 +15,7 @@ TURN_SECONDS = 1.0
 class Turns(AbstractContextManager[None]):
     """A lock that admits one thread of a process at a time; raises TimeoutError.
 
-    Connections that contend in SQLite sleep and retry: under load, about one call in ten thousand retries in vain.
+    Connections that contend in SQLite sleep and retry: under load, about one call in ten thousand fails.
     A thread that waits here also finds the pages it needs cached in the connection of the one before.
     """
 
