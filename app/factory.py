@@ -113,7 +113,7 @@ def _services(settings: Settings, store: Store, limits: Limits, transport: Sende
             store, lease=settings.chat_timeout_seconds + _SLACK, dedupes=settings.chat_service_dedupes
         ),
         largest_body=settings.max_body_bytes,
-        readers=Slots(max(2, settings.threads // 8)),
+        readers=Slots(max(min(2, settings.threads - 1), settings.threads // 8)),
         watch=Watch(Metrics(), _gauges(store, keys, slots, account.breaker, chat.breaker), write),
     )
 
