@@ -50,11 +50,11 @@ def public(view: View) -> View:
     return declare(view, view, "public", public=True)
 
 
-def declare(inner: Callable[..., Any], outer: View, decorator: str, **said: Any) -> View:  # noqa: ANN401 - any field
+def declare(inner: Callable[..., Any], outer: View, decorator: str, **more: Any) -> View:  # noqa: ANN401 - any field
     """Attach to `outer` the declaration of `inner`, extended by this decorator's fields; returns `outer`."""
     before = declaration_of(inner)
     decorators = (*before.decorators, decorator)
-    vars(outer)["declaration"] = replace(before, decorators=decorators, view=outer, **said)
+    vars(outer)["declaration"] = replace(before, decorators=decorators, view=outer, **more)
     return outer
 
 
@@ -66,7 +66,7 @@ def declaration_of(view: Callable[..., Any]) -> Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path, with its view and its declaration, `said`.
+    """One method of one path, with its view and its declaration.
 
     `is_plain` means that path and method alone select it, and that all ids come from the caller, none from
     defaults.
@@ -77,7 +77,7 @@ class Operation:
     endpoint: str
     ids: tuple[str, ...]
     view: Callable[..., Any]
-    said: Declaration
+    declaration: Declaration
     is_plain: bool = True
 
     def __str__(self) -> str:

@@ -47,42 +47,42 @@ class Facts(NamedTuple):
     key: str | None
 
 
-def facts_of(request: Request, known: RequestState, status: int) -> Facts:
+def facts_of(request: Request, state: RequestState, status: int) -> Facts:
     """Summarize a request that was answered with this status."""
-    error, decision, rule = known.error, known.decision, request.url_rule
+    error, decision, rule = state.error, state.decision, request.url_rule
     return Facts(
         request.method if request.method in _METHODS else "other",
         rule.rule if rule else None,
         status,
         error.code if error else None,
-        known.outcome,
-        _reason(known),
+        state.outcome,
+        _reason(state),
         ("admitted" if decision.admitted else "refused") if decision else None,
         ("shared" if decision.shared else "local") if decision else None,
-        _lookup(known),
-        _key(known),
+        _lookup(state),
+        _key(state),
     )
 
 
-def _reason(known: RequestState) -> str | None:
+def _reason(state: RequestState) -> str | None:
     """Return the reason for the response; None for a success on a route that sends nothing."""
-    if known.error:
-        return known.error.reason
-    if known.outcome is None:
+    if state.error:
+        return state.error.reason
+    if state.outcome is None:
         return None
-    return REPLAYED if known.is_replayed else ACCEPTED
+    return REPLAYED if state.is_replayed else ACCEPTED
 
 
-def _lookup(known: RequestState) -> str | None:
+def _lookup(state: RequestState) -> str | None:
     """Return whether this request asked the account service, reused an earlier answer, or failed to get one."""
-    if isinstance(known.error, AccountServiceUnavailableError):
+    if isinstance(state.error, AccountServiceUnavailableError):
         return "failed"
-    found = known.exchanges.get("account")
+    found = state.exchanges.get("account")
     return None if found is None else "asked" if found.attempts else "remembered"
 
 
-def _key(known: RequestState) -> str | None:
+def _key(state: RequestState) -> str | None:
     """Return how the Idempotency-Key was classified; None also for requests without one."""
-    if known.attempt:
-        return REPLAYED if known.is_replayed else "new"
-    return _ENDS_OF_KEYS.get(type(known.claim_error)) if known.claim_error else None
+    if state.attempt:
+        return REPLAYED if state.is_replayed else "new"
+    return _ENDS_OF_KEYS.get(type(state.claim_error)) if state.claim_error else None

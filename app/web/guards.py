@@ -12,7 +12,7 @@ from app.web.bodies import json_body
 from app.web.declarations import DeclarationError, Place, declaration_of, declare
 from app.web.ids import canonical
 from app.web.services import services
-from app.web.state import RequestState, current, state
+from app.web.state import RequestState, current, current_state
 
 # RFC 6750 section 2.1; the scheme is case-insensitive (RFC 9110 section 11.1).
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
@@ -32,30 +32,30 @@ def company_scoped(
         raise DeclarationError('@company_scoped finds the company with company_in="url" or company_in="body".')
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        said = declaration_of(view)
+        declaration = declaration_of(view)
 
         @wraps(view)
         def guarded(**ids: str) -> Any:  # noqa: ANN401 - the view's own
-            known, made = state(), services()
-            with known.stage("auth"):
-                known.user = user = _authenticate(known, made.tokens, sends=said.sends)
-            known.outcome = "not_sent" if said.sends else None
-            with known.stage("limit"):
-                made.limits.charge(known, current().endpoint or "", limit)
+            state, deps = current_state(), services()
+            with state.stage("auth"):
+                state.user = user = _authenticate(state, deps.tokens, sends=declaration.sends)
+            state.outcome = "not_sent" if declaration.sends else None
+            with state.stage("limit"):
+                deps.limits.charge(state, current().endpoint or "", limit)
             try:
                 given = ids.pop("company_id") if company_in == "url" else _company_in_body()
                 company_id = canonical("company_id", given)
                 others = {name: canonical(name, value) for name, value in ids.items()}
-                known.ids = {
+                state.ids = {
                     "company": company_id,
                     **{name.removesuffix("_id"): value for name, value in others.items()},
                 }
-                with known.stage("account"):
-                    account = made.accounts.find(user, company_id, role, known.correlation)
+                with state.stage("account"):
+                    account = deps.accounts.find(user, company_id, role, state.correlation)
                 return view(account, **others)
             except IncompleteError as error:
                 if error.sentence == type(error).sentence:
-                    error.sentence = said.refusal
+                    error.sentence = declaration.refusal
                 raise
 
         return declare(view, guarded, "company_scoped", role=role, company_in=company_in, limit=limit)
@@ -70,14 +70,14 @@ def _company_in_body() -> object:
     return document["company_id"]
 
 
-def _authenticate(known: RequestState, tokens: TokenVerifier, *, sends: bool) -> User:
+def _authenticate(state: RequestState, tokens: TokenVerifier, *, sends: bool) -> User:
     """Return the user of the bearer token; raises UnauthorizedError or AuthUnavailableError."""
-    header = known.environ.get("HTTP_AUTHORIZATION", "")
+    header = state.environ.get("HTTP_AUTHORIZATION", "")
     bearer = _BEARER.fullmatch(header)
     if bearer is None:
         raise UnauthorizedError(presented=header[:7].lower() == "bearer " and header[7:].strip() != "")
     try:
         return tokens.verify(bearer[1])
     except AuthUnavailableError as error:
-        known.outcome = error.outcome if sends else None
+        state.outcome = error.outcome if sends else None
         raise

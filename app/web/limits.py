@@ -17,7 +17,7 @@ from limits.util import WindowStats
 
 from app.errors import RateLimitExceededError
 from app.stores import Store
-from app.web.state import RequestState, state, verified_user
+from app.web.state import RequestState, current_state, verified_user
 
 _STRATEGY = "one-call"
 
@@ -48,7 +48,7 @@ class _OneCall(RateLimiter):
         # `limits` would add the limit to the key; without it, earlier admissions count when the limit changes.
         key = "/".join((item.namespace, *identifiers))
         decision = self.storage.store.hit(key, item.amount, item.get_expiry())
-        state().decision = decision
+        current_state().decision = decision
         return decision.admitted
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
@@ -77,14 +77,14 @@ class Limits:
         self._limiter.init_app(app)
         self._limit = limit
 
-    def charge(self, known: RequestState, operation: str, limit: str | None) -> None:
+    def charge(self, state: RequestState, operation: str, limit: str | None) -> None:
         """Charge the verified user once for this operation, by `limit` or else by the default limit.
 
         Raises RateLimitExceededError.
         """
         # Arguments in the same order as in Flask-Limiter's own decorator.
         if not self._limiter.limiter.hit(_item(limit or self._limit), _payer(), operation):
-            raise RateLimitExceededError(retry_after=known.decision.retry_after if known.decision else None)
+            raise RateLimitExceededError(retry_after=state.decision.retry_after if state.decision else None)
 
 
 @cache

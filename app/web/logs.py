@@ -25,10 +25,10 @@ _MOST_DIGITS = 18
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 
-def log(write: Write, facts: Facts, request: Request, known: RequestState, response: Response) -> None:
+def log(write: Write, facts: Facts, request: Request, state: RequestState, response: Response) -> None:
     """Write the log line of a response: a warning for a 5xx, which is not the caller's fault."""
     if logger.isEnabledFor(_level(facts)):
-        write(_line(facts, request, known, response))
+        write(_line(facts, request, state, response))
 
 
 def _level(facts: Facts) -> int:
@@ -54,8 +54,8 @@ def _words(facts: Facts) -> dict[str, Any]:
     return words | {name: word for name, word in found.items() if word}
 
 
-def _line(facts: Facts, request: Request, known: RequestState, response: Response) -> dict[str, Any]:
-    correlation, user = known.correlation, known.user
+def _line(facts: Facts, request: Request, state: RequestState, response: Response) -> dict[str, Any]:
+    correlation, user = state.correlation, state.user
     _, trace_id, span_id, _ = correlation.traceparent.split("-")
     announced = request.environ.get("CONTENT_LENGTH", "")
     line = _words(facts) | {
@@ -70,15 +70,15 @@ def _line(facts: Facts, request: Request, known: RequestState, response: Respons
         "bytes_out": _length(response),
         "worker": os.getpid(),
     }
-    times = known.stages | {"cpu": time.thread_time() - known.started_cpu}
+    times = state.stages | {"cpu": time.thread_time() - state.started_cpu}
     for stage, seconds in times.items():
         # Rounds to two decimals; `round` would convert to text and back.
         line[_in_ms(stage)] = int(seconds * 100_000 + 0.5) / 100
-    if known.key:
-        line["idempotency_key"], line["replayed"] = known.key, known.is_replayed
-    if exchanged := known.exchanges.get("chat"):
+    if state.key:
+        line["idempotency_key"], line["replayed"] = state.key, state.is_replayed
+    if exchanged := state.exchanges.get("chat"):
         line["attempts"] = exchanged.attempts
-    for noun, value in known.ids.items():
+    for noun, value in state.ids.items():
         # An id never replaces another field, whatever a route calls it.
         line.setdefault(noun, value)
     return line

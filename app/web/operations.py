@@ -43,20 +43,20 @@ def register(app: Flask, blueprint: Blueprint) -> None:
 
 
 def operations(
-    app: Flask, check_limit: Callable[[str], None], known: Counter[tuple[str | None, str]] | None = None
+    app: Flask, check_limit: Callable[[str], None], own: Counter[tuple[str | None, str]] | None = None
 ) -> list[Operation]:
     """Return the company-scoped operations of the application, sorted by path and method.
 
-    `check_limit` raises ValueError for an invalid limit; `known` counts the application's own hooks. Raises
+    `check_limit` raises ValueError for an invalid limit; `own` counts the application's own hooks. Raises
     DeclarationError unless every rule is declared completely, as company-scoped or as public, and there are no
     other hooks.
     """
     found = sorted(_every_operation(app), key=lambda operation: (operation.rule, operation.method))
     problems = [f"{it}: {problem}" for it in found for problem in problems_of(it, check_limit)]
-    guarded = [operation for operation in found if not operation.said.public]
+    guarded = [operation for operation in found if not operation.declaration.public]
     problems += [f"{operation}: {_TWICE}" for operation in _repeated(guarded, lambda it: it.name)]
     problems += [f"{operation}: {_SAME}" for operation in _repeated(found, _call)]
-    for scope, kind in hooks(app) - (known or Counter()):
+    for scope, kind in hooks(app) - (own or Counter()):
         problems.append(f"{kind} of {scope or 'the application'}: no route may change others; do it in the view.")
     if problems:
         raise DeclarationError("\n".join(problems))

@@ -21,7 +21,7 @@ from app.errors import (
     ServiceError,
     UnauthorizedError,
 )
-from app.web.state import state
+from app.web.state import current_state
 
 logger = logging.getLogger(__name__)
 
@@ -68,22 +68,22 @@ def install(app: Flask) -> None:
 
 
 def _render(error: ServiceError) -> Response:
-    known = state()
-    known.error = error
+    state = current_state()
+    state.error = error
     _forget_places(error)
     document = {
-        "error": _sentence_of(error, known.outcome),
+        "error": _sentence_of(error, state.outcome),
         "code": error.code,
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "path": request.path,
-        "request_id": known.correlation.request_id,
+        "request_id": state.correlation.request_id,
     }
     if error.status == _BAD_REQUEST:
         document["status"] = "failure"
-    if known.outcome:
-        document["send_outcome"] = known.outcome
+    if state.outcome:
+        document["send_outcome"] = state.outcome
     response = json_response(document, error.status)
-    response.headers.update(_headers_of(error, known.outcome))
+    response.headers.update(_headers_of(error, state.outcome))
     return response
 
 
@@ -149,7 +149,7 @@ def _translate_unforeseen(error: Exception) -> Response:
     logger.error(
         "unforeseen exception",
         extra={
-            "request_id": state().correlation.request_id,
+            "request_id": current_state().correlation.request_id,
             "exception": type(error).__name__,
             "places": places[-8:],
         },
@@ -159,19 +159,19 @@ def _translate_unforeseen(error: Exception) -> Response:
 
 
 def _add_headers(response: Response) -> Response:
-    known = state()
+    state = current_state()
     headers = response.headers
     given = {name for name, _ in headers}
     # None of these headers is set yet, and `add` skips the search for the name, most of the time of setting one.
-    headers.add("X-Request-ID", known.correlation.request_id)
+    headers.add("X-Request-ID", state.correlation.request_id)
     headers.add("X-Content-Type-Options", "nosniff")
     for name, value in _UNLESS_GIVEN:
         if name not in given:
             headers.add(name, value)
-    if known.outcome:
-        headers.add("X-Send-Outcome", known.outcome)
-    if known.decision:
-        headers.add("X-RateLimit-Limit", str(known.decision.limit))
-        headers.add("X-RateLimit-Remaining", str(known.decision.remaining))
-        headers.add("X-RateLimit-Reset", str(known.decision.reset_at))
+    if state.outcome:
+        headers.add("X-Send-Outcome", state.outcome)
+    if state.decision:
+        headers.add("X-RateLimit-Limit", str(state.decision.limit))
+        headers.add("X-RateLimit-Remaining", str(state.decision.remaining))
+        headers.add("X-RateLimit-Reset", str(state.decision.reset_at))
     return response

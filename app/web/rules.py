@@ -16,59 +16,59 @@ _IN_ORDER = ", ".join(f"@{name}" for name in reversed(_ORDER))
 
 def problems_of(operation: Operation, check_limit: Callable[[str], None]) -> Iterator[str]:
     """Yield a sentence for each problem. `check_limit` raises ValueError for an invalid limit."""
-    said = operation.said
+    declaration = operation.declaration
     if operation.rule.endswith("/") and operation.rule != "/":
         yield "a path without its last slash would be another: let it end without one."
     if not operation.is_plain:
         yield "a route is a path and its methods: take defaults, redirect_to, subdomain, host or websocket away."
-    if said.public:
+    if declaration.public:
         yield from _of_public(operation)
-    elif said.role is None:
+    elif declaration.role is None:
         yield "anybody could call it: write @company_scoped(role=…) right below its route, or @public if they may."
     else:
-        yield from _of_method(operation.method, said)
-        yield from _of_decorators(said)
+        yield from _of_method(operation.method, declaration)
+        yield from _of_decorators(declaration)
         yield from _of_ids(operation)
-        yield from _of_schemas(said)
+        yield from _of_schemas(declaration)
         yield from _of_view(operation)
-        if said.limit is not None and not _is_limit(said.limit, check_limit):
+        if declaration.limit is not None and not _is_limit(declaration.limit, check_limit):
             yield 'its limit is not one such as "30 per minute".'
 
 
 def _of_public(operation: Operation) -> Iterator[str]:
-    if operation.said.role is not None:
+    if operation.declaration.role is not None:
         yield "it is company-scoped and public: take one away."
     elif any(name.endswith("_id") for name in operation.ids):
         yield "nobody checks who may see what its ids name: write @company_scoped(role=…) in place of @public."
 
 
-def _of_decorators(said: Declaration) -> Iterator[str]:
-    if not _is_in_order(said.decorators):
+def _of_decorators(declaration: Declaration) -> Iterator[str]:
+    if not _is_in_order(declaration.decorators):
         yield f"write its decorators in this order, each once: {_IN_ORDER}."
-    if said.gives is None:
+    if declaration.gives is None:
         yield "nobody knows what it answers: write @gives(message, Schema) right above the view."
-    if not said.role:
+    if not declaration.role:
         yield "its role is empty: say which one an account needs."
-    if said.under == "message":
+    if declaration.under == "message":
         yield "its sentence stands under `message`: let what it gives stand under another name."
 
 
-def _of_method(method: str, said: Declaration) -> Iterator[str]:
+def _of_method(method: str, declaration: Declaration) -> Iterator[str]:
     if method not in _WITH_BODY | _WITHOUT_BODY:
         yield "operations are GET, POST, PUT or DELETE."
-    if said.sends and method != "POST":
+    if declaration.sends and method != "POST":
         yield "what sends is a POST: any other method may be repeated by a client or a proxy on its own."
-    if method in _WITH_BODY and said.body is None:
+    if method in _WITH_BODY and declaration.body is None:
         yield "nobody checks its body: write @takes(Schema) below @company_scoped."
-    if method in _WITHOUT_BODY and said.body is not None:
+    if method in _WITHOUT_BODY and declaration.body is not None:
         yield 'a GET or DELETE has no body: write @takes(Schema, location="query").'
 
 
 def _of_ids(operation: Operation) -> Iterator[str]:
-    in_path, in_body = "company_id" in operation.ids, operation.said.company_in == "body"
+    in_path, in_body = "company_id" in operation.ids, operation.declaration.company_in == "body"
     if not in_path and not in_body:
         yield 'it names no company: put <company_id> into its path, or say company_in="body".'
-    if in_body and (in_path or operation.said.body is None):
+    if in_body and (in_path or operation.declaration.body is None):
         yield 'company_in="body" is for a path without <company_id> and a view with @takes(Schema).'
     if not all(name.endswith("_id") for name in operation.ids):
         yield "parts of a path are ids: let their names end in _id, and take other values from the query."
@@ -78,14 +78,14 @@ def _of_ids(operation: Operation) -> Iterator[str]:
         yield "parts of a path are text, which the guard looks at: write <company_id> without a converter."
 
 
-def _of_schemas(said: Declaration) -> Iterator[str]:
-    taken = [schema for schema in (said.body, said.query) if schema]
+def _of_schemas(declaration: Declaration) -> Iterator[str]:
+    taken = [schema for schema in (declaration.body, declaration.query) if schema]
     parts = [part for schema in taken for part in _parts(schema())]
     if any(_names_a_company(name) for part in parts for name in _names(part)):
         yield "the guard alone takes the company id: take company_id out of its schema."
     if any(not hasattr(schema, "refusal") for schema in taken):
         yield "its schema has no `refusal`: write the sentence for those who leave something out."
-    given = [*_parts(said.gives())] if said.gives else []
+    given = [*_parts(declaration.gives())] if declaration.gives else []
     if any(not isinstance(part, Answer | Body) for part in parts + given):
         yield "a schema within a schema is an Answer or a Body, too: others refuse fields that they do not know."
 
@@ -106,10 +106,10 @@ def _is_in_order(decorators: tuple[str, ...]) -> bool:
 
 def _untaken(operation: Operation, signature: inspect.Signature) -> set[str]:
     """Return the names of keyword arguments that the view will be passed but does not accept."""
-    said, found = operation.said, signature.parameters.values()
+    declaration, found = operation.declaration, signature.parameters.values()
     if any(it.kind is it.VAR_KEYWORD for it in found):
         return set()
-    given = {*operation.ids, *(["body"] if said.body else []), *(["query"] if said.query else [])}
+    given = {*operation.ids, *(["body"] if declaration.body else []), *(["query"] if declaration.query else [])}
     return given - {"company_id", *(it.name for it in found)}
 
 

@@ -12,7 +12,7 @@ from app.idempotency import Attempt, digest
 from app.principals import Account
 from app.web.declarations import declare
 from app.web.services import services
-from app.web.state import current, state, verified_user
+from app.web.state import current, current_state, verified_user
 
 # The IETF draft puts the key in double quotes; most clients send it bare.
 _KEY = re.compile(r'("?)([A-Za-z0-9._:-]{1,255})\1')
@@ -30,12 +30,12 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
         try:
             attempt = _attempt(account, arguments)
         except ServiceError as error:
-            known = state()
-            known.outcome, known.claim_error = error.outcome, error
+            state = current_state()
+            state.outcome, state.claim_error = error.outcome, error
             raise
         if attempt is None:
             return _run(view, account, arguments, repeats=False)
-        state().attempt = attempt
+        current_state().attempt = attempt
         if attempt.answer is not None:
             return _replay(attempt.answer)
         return _run_once(attempt, view, account, arguments)
@@ -51,9 +51,9 @@ def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
     key = _KEY.fullmatch(given)
     if key is None:
         raise IdempotencyKeyInvalidError
-    user, known = verified_user(), state()
-    known.key = digest([user.issuer, user.id, account.company_id, current().endpoint or "", key[2]])
-    return services().idempotency.claim(known.key, [account.company_id, arguments])
+    user, state = verified_user(), current_state()
+    state.key = digest([user.issuer, user.id, account.company_id, current().endpoint or "", key[2]])
+    return services().idempotency.claim(state.key, [account.company_id, arguments])
 
 
 def _run(view: Callable[..., Response], account: Account, arguments: dict[str, Any], *, repeats: bool) -> Response:
@@ -62,8 +62,8 @@ def _run(view: Callable[..., Response], account: Account, arguments: dict[str, A
     If this `repeats` a send of unknown outcome, then "not sent" holds for the retry alone: the outcome stays
     unknown.
     """
-    known = state()
-    known.outcome = "unknown"
+    state = current_state()
+    state.outcome = "unknown"
     try:
         response = view(account, **arguments)
     except SendOutcomeUnknownError:
@@ -73,9 +73,9 @@ def _run(view: Callable[..., Response], account: Account, arguments: dict[str, A
             raise SendOutcomeUnknownError(reason=error.reason) from error
         if repeats:
             raise SendOutcomeUnknownError from error
-        known.outcome = error.outcome
+        state.outcome = error.outcome
         raise
-    known.outcome = "sent"
+    state.outcome = "sent"
     return response
 
 
@@ -88,11 +88,11 @@ def _run_once(
         answer = response.get_data()
         return response
     finally:
-        services().idempotency.settle(attempt, state().outcome or "unknown", answer)
+        services().idempotency.settle(attempt, current_state().outcome or "unknown", answer)
 
 
 def _replay(answer: bytes) -> Response:
-    state().outcome = "sent"
+    current_state().outcome = "sent"
     response = Response(answer, mimetype="application/json")
     response.headers["Idempotent-Replayed"] = "true"
     return response

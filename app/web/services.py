@@ -15,7 +15,7 @@ from app.tokens.verifier import TokenVerifier
 from app.upstream.exchange import Service
 from app.upstream.slots import Slots
 from app.web.limits import Limits
-from app.web.state import state
+from app.web.state import current_state
 from app.web.watching import Watch
 
 C = TypeVar("C", bound=Client)
@@ -67,6 +67,6 @@ def in_turn(make: Callable[[], Response]) -> Response:
 
 def chat(client: type[C]) -> C:
     """Create this client of the chat service for the current request."""
-    known = state()
-    key = known.attempt.sent_as if known.attempt else os.urandom(16).hex()
-    return client(services().chat, known.correlation, key)
+    state = current_state()
+    key = state.attempt.sent_as if state.attempt else os.urandom(16).hex()
+    return client(services().chat, state.correlation, key)

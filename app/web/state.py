@@ -93,8 +93,8 @@ class RequestState:
 
 def begin(environ: dict[str, Any]) -> RequestState:
     """Create the state of a request that has just arrived."""
-    known = environ[_KEY] = RequestState(environ)
-    return known
+    state = environ[_KEY] = RequestState(environ)
+    return state
 
 
 def end(environ: dict[str, Any]) -> None:
@@ -112,20 +112,20 @@ def current() -> Request:
     return found
 
 
-def state() -> RequestState:
+def current_state() -> RequestState:
     """Return the state of the current request."""
     return state_of(current().environ)
 
 
 def state_of(environ: dict[str, Any]) -> RequestState:
     """Return the state of this environment's request, created on first access."""
-    known: RequestState | None = environ.get(_KEY)
-    return known or begin(environ)
+    state: RequestState | None = environ.get(_KEY)
+    return state or begin(environ)
 
 
 def verified_user() -> User:
     """Return the user of the current request; raises LookupError before authentication."""
-    user = state().user
+    user = current_state().user
     if user is None:
         raise LookupError("The guard has not verified anybody.")
     return user

@@ -8,12 +8,12 @@ from typing import Any
 
 from flask import Flask, Response
 
-from app.web import logs, state
+from app.web import logs
 from app.web.declarations import Operation
 from app.web.facts import Facts, facts_of
 from app.web.logs import Write
 from app.web.metrics import Metrics
-from app.web.state import RequestState, current, state_of
+from app.web.state import RequestState, begin, current, end, state_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ class Watch:
 
     def begin(self, environ: dict[str, Any]) -> None:
         """Record that a request has arrived."""
-        state.begin(environ)
+        begin(environ)
         self._under_way.add(id(environ))
 
     def end(self, environ: dict[str, Any]) -> None:
         """Record that the request is finished, and drop its state."""
         self._under_way.discard(id(environ))
-        state.end(environ)
+        end(environ)
 
     def publish(self) -> None:
         """Publish the gauges of this process. Call once a second, from one thread. Raises nothing."""
@@ -65,20 +65,20 @@ class Watch:
         """Log and count a response; a failure to do so leaves the response unchanged."""
         try:
             request = current()
-            known = state_of(request.environ)
-            _finish(known)
-            facts = facts_of(request, known, response.status_code)
-            self._count(facts, known)
-            logs.log(self.write, facts, request, known, response)
+            state = state_of(request.environ)
+            _finish(state)
+            facts = facts_of(request, state, response.status_code)
+            self._count(facts, state)
+            logs.log(self.write, facts, request, state, response)
         except Exception as error:  # noqa: BLE001 - a sent message is never turned into an error
             _tell("answer not noted", error)
         return response
 
-    def _count(self, facts: Facts, known: RequestState) -> None:
+    def _count(self, facts: Facts, state: RequestState) -> None:
         # Failures are isolated: metrics still count when the log cannot be written, and the log still records a
         # message's outcome when metrics fail.
         try:
-            self.metrics.count(facts, known.stages)
+            self.metrics.count(facts, state.stages)
         except Exception as error:  # noqa: BLE001 - as above
             _tell("answer not counted", error)
 
@@ -88,10 +88,10 @@ def install(app: Flask, watch: Watch) -> None:
     app.after_request(watch.note)
 
 
-def _finish(known: RequestState) -> None:
-    if exchanged := known.exchanges.get("chat"):
-        known.stages["upstream"] = exchanged.seconds
-    known.stages["total"] = time.monotonic() - known.started
+def _finish(state: RequestState) -> None:
+    if exchanged := state.exchanges.get("chat"):
+        state.stages["upstream"] = exchanged.seconds
+    state.stages["total"] = time.monotonic() - state.started
 
 
 def _tell(event: str, error: Exception) -> None:

@@ -31,9 +31,9 @@ class Scratch:
         self.operation = operation
         self.wire = Wire()
         self.accounts = {
-            "a-member": [account(ACME, roles=[operation.said.role])],
-            "one-of-another-company": [account(GLOBEX, roles=[operation.said.role])],
-            "one-made-inactive": [account(ACME, roles=[operation.said.role], active=False)],
+            "a-member": [account(ACME, roles=[operation.declaration.role])],
+            "one-of-another-company": [account(GLOBEX, roles=[operation.declaration.role])],
+            "one-made-inactive": [account(ACME, roles=[operation.declaration.role], active=False)],
             "one-without-the-role": [account(ACME, roles=["another"])],
         }
         self.wire.answer_accounts = lambda user: reply(200, {"accounts": self.accounts[user]})
@@ -43,8 +43,8 @@ class Scratch:
     @property
     def given(self) -> dict[str, Any]:
         """What the operation gives when all is well."""
-        assert self.operation.said.gives is not None
-        return example_of(self.operation.said.gives)
+        assert self.operation.declaration.gives is not None
+        return example_of(self.operation.declaration.gives)
 
     @property
     def body(self) -> dict[str, Any] | None:
@@ -55,7 +55,7 @@ class Scratch:
     @property
     def query(self) -> dict[str, Any]:
         """A query that it takes."""
-        return example_of(self.operation.said.query) if self.operation.said.query else {}
+        return example_of(self.operation.declaration.query) if self.operation.declaration.query else {}
 
     def call(
         self,

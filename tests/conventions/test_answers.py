@@ -15,7 +15,7 @@ from tests.people import ACME
 from tests.wire import ACCOUNTS, CHAT, reply
 
 every = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-with_body = pytest.mark.parametrize("operation", [it for it in OPERATIONS if it.said.body], ids=str)
+with_body = pytest.mark.parametrize("operation", [it for it in OPERATIONS if it.declaration.body], ids=str)
 
 BAD_ID = "a1b2c3d4e5f67890abcdef1234567890"
 RESERVED = {"Retry-After", "WWW-Authenticate", "X-Send-Outcome", "X-RateLimit-Limit"}
@@ -79,7 +79,7 @@ def test_one_of_another_company_is_400(operation: Operation) -> None:
     """As if the company did not exist, in the operation's own words."""
     scratch = Scratch(operation)
 
-    assert told(scratch.call("one-of-another-company")) == (400, "NO_ACCOUNT", operation.said.refusal)
+    assert told(scratch.call("one-of-another-company")) == (400, "NO_ACCOUNT", operation.declaration.refusal)
     assert scratch.wire.chats == []
 
 
@@ -181,9 +181,12 @@ def test_nothing_is_said_of_sending_where_nothing_is_sent(operation: Operation) 
     scratch.wire.answer_chat = lambda *_: reply(500)
     answers.append(scratch.call())
 
-    assert {"X-Send-Outcome" in answer.headers for answer in answers} == {operation.said.sends}
-    assert ["send_outcome" in answer.get_json() for answer in answers] == [False, *[operation.said.sends] * 2]
-    assert operation.said.sends or not re.search("sen[dt]", answers[2].get_json()["error"])
+    assert {"X-Send-Outcome" in answer.headers for answer in answers} == {operation.declaration.sends}
+    assert ["send_outcome" in answer.get_json() for answer in answers] == [
+        False,
+        *[operation.declaration.sends] * 2,
+    ]
+    assert operation.declaration.sends or not re.search("sen[dt]", answers[2].get_json()["error"])
 
 
 @every
@@ -207,7 +210,7 @@ def test_garbage_for_a_body_is_400(operation: Operation, body: bytes) -> None:
     scratch = Scratch(operation)
     answer = scratch.call(data=body, content_type="application/json")
 
-    assert told(answer) == (400, "INVALID_PARAMS", operation.said.refusal)
+    assert told(answer) == (400, "INVALID_PARAMS", operation.declaration.refusal)
     assert scratch.wire.chats == []
 
 
@@ -226,11 +229,11 @@ def test_every_required_field_is_required(operation: Operation) -> None:
     """Without it, or all of them, the request is refused before the service behind hears of it."""
     scratch = Scratch(operation)
     body = scratch.body or {}
-    fields = operation.said.body().fields if operation.said.body else {}
+    fields = operation.declaration.body().fields if operation.declaration.body else {}
     required = [name for name, field in fields.items() if field.required]
     for missing in [*({name} for name in required), {*body}] if required else []:
         less = {key: value for key, value in body.items() if key not in missing}
-        assert told(scratch.call(json=less)) == (400, "INVALID_PARAMS", operation.said.refusal)
+        assert told(scratch.call(json=less)) == (400, "INVALID_PARAMS", operation.declaration.refusal)
     assert scratch.wire.chats == []
 
 
@@ -241,12 +244,12 @@ def test_garbage_for_a_query_is_400(operation: Operation, query: str) -> None:
     scratch = Scratch(operation)
     for name in scratch.query:
         answer = scratch.call(query_string=query.format(name=name))
-        assert told(answer) == (400, "INVALID_PARAMS", operation.said.refusal)
+        assert told(answer) == (400, "INVALID_PARAMS", operation.declaration.refusal)
     assert scratch.wire.chats == []
 
 
 @every
 def test_its_refusal_is_its_own(operation: Operation) -> None:
     """Where it takes something, it says itself what it needs."""
-    takes = operation.said.body or operation.said.query
-    assert not takes or operation.said.refusal != IncompleteError.sentence
+    takes = operation.declaration.body or operation.declaration.query
+    assert not takes or operation.declaration.refusal != IncompleteError.sentence

@@ -43,7 +43,7 @@ def test_it_is_documented(operation: Operation) -> None:
 
     assert {"200", "400", "401", "403", "429", "500"} == set(told["responses"])
     assert in_path == set(operation.ids)
-    assert ("requestBody" in told) == (operation.said.body is not None)
+    assert ("requestBody" in told) == (operation.declaration.body is not None)
     assert told["security"] == [{"BearerAuth": []}]
 
 
@@ -57,7 +57,7 @@ def test_it_has_a_page_of_its_own(operation: Operation) -> None:
     text = client.get(page).get_data(as_text=True)
     assert f"# {documented(operation)['summary']}\n" in text
     assert f"`{operation.method} /v1/" in text
-    assert operation.said.message in text
+    assert operation.declaration.message in text
 
 
 @every
@@ -93,13 +93,13 @@ def test_its_view_is_typed(operation: Operation) -> None:
 @every
 def test_its_fields_are_described(operation: Operation) -> None:
     """Each has an example; what the caller writes has a description, too."""
-    taken = [schema for schema in (body_of(operation), operation.said.query) if schema]
-    assert operation.said.gives is not None
+    taken = [schema for schema in (body_of(operation), operation.declaration.query) if schema]
+    assert operation.declaration.gives is not None
     for schema in taken:
         for name, field in schema().fields.items():
             wanted = {"description", "example"}
             assert wanted <= set(field.metadata), f"{schema.__name__}.{name}: give it metadata {wanted}."
-    for name, field in operation.said.gives().fields.items():
+    for name, field in operation.declaration.gives().fields.items():
         nested = isinstance(field, fields.Nested | fields.List)
         assert nested or "example" in field.metadata, f"{name}: give it metadata with an example."
 
@@ -107,7 +107,7 @@ def test_its_fields_are_described(operation: Operation) -> None:
 @every
 def test_its_examples_are_taken(operation: Operation) -> None:
     """The examples of the document pass the operation's own schemas."""
-    body, query = body_of(operation), operation.said.query
+    body, query = body_of(operation), operation.declaration.query
     if body:
         assert body().validate(example_of(body)) == {}
     if query:

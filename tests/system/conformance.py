@@ -49,8 +49,8 @@ def conform(examples: int, seconds: int, *options: str) -> tuple[int, str]:
 def _conform(operation: Operation, examples: int, seconds: int, options: tuple[str, ...]) -> tuple[int, str]:
     only = ("--include-operation-id", operation_id(operation), *options)
     with tempfile.TemporaryDirectory() as name, Services() as services:
-        services.accounts["a-member"] = [account(ACME, roles=[operation.said.role])]
-        services.otherwise = example_of(operation.said.gives) if operation.said.gives else None
+        services.accounts["a-member"] = [account(ACME, roles=[operation.declaration.role])]
+        services.otherwise = example_of(operation.declaration.gives) if operation.declaration.gives else None
         server = Server(Path(name), {**settings(services, Path(name)), "RATE_LIMIT": "1000000 per minute"})
         try:
             server.start()

@@ -31,7 +31,7 @@ def install(extensions: dict[str, Any], operations: Sequence[Operation], limit: 
     extensions[_KEY] = Reference(
         json.dumps(document.make(operations), ensure_ascii=False).encode(),
         markdown.index(operations),
-        {markdown.slug(it): markdown.page(it, it.said.limit or limit) for it in operations},
+        {markdown.slug(it): markdown.page(it, it.declaration.limit or limit) for it in operations},
     )
 
 

@@ -71,8 +71,8 @@ def example_of(schema: type[Schema]) -> dict[str, Any]:
 
 def body_of(operation: Operation) -> type[Schema] | None:
     """Return the schema of the body, with `company_id` if the guard reads it from there."""
-    body = operation.said.body
-    if body is None or operation.said.company_in == "url":
+    body = operation.declaration.body
+    if body is None or operation.declaration.company_in == "url":
         return body
     told = _id("company_id")
     metadata = {"description": told["description"], "example": told["schema"]["example"]}
@@ -81,8 +81,11 @@ def body_of(operation: Operation) -> type[Schema] | None:
 
 def answer_example(operation: Operation) -> dict[str, Any]:
     """Return the example of a successful response."""
-    said = operation.said
-    return {"message": said.message, said.under: example_of(said.gives) if said.gives else {}}
+    declaration = operation.declaration
+    return {
+        "message": declaration.message,
+        declaration.under: example_of(declaration.gives) if declaration.gives else {},
+    }
 
 
 def _example(field: fields.Field[Any]) -> Any:  # noqa: ANN401 - of the field's own type
@@ -125,13 +128,13 @@ def summary(operation: Operation) -> str:
 def describe(operation: Operation) -> str:
     """Return the view's docstring without its summary, and the text on sending if the operation sends."""
     told = inspect.getdoc(operation.view) or ""
-    parts = [told.partition("\n")[2].strip(), published.SENDING if operation.said.sends else ""]
+    parts = [told.partition("\n")[2].strip(), published.SENDING if operation.declaration.sends else ""]
     return "\n\n".join(filter(None, parts))
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     in_path = sorted(operation.ids, key=operation.rule.index)
-    query = operation.said.query
+    query = operation.declaration.query
     return [
         *({"name": name, "in": "path", "required": True, **_id(name)} for name in in_path),
         *([{"in": "query", "schema": query}] if query else []),
@@ -152,12 +155,15 @@ def _request_body(body: type[Schema]) -> dict[str, Any]:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    said = operation.said
-    properties = {"message": {"type": "string", "example": said.message}, said.under: said.gives}
+    declaration = operation.declaration
+    properties = {
+        "message": {"type": "string", "example": declaration.message},
+        declaration.under: declaration.gives,
+    }
     schema = {"type": "object", "properties": properties}
     return {
         "200": {
-            "description": said.message.rstrip("!"),
+            "description": declaration.message.rstrip("!"),
             "content": {"application/json": {"schema": schema, "example": answer_example(operation)}},
         },
         "400": {
@@ -175,7 +181,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 def _refusals(operation: Operation) -> dict[str, Any]:
     ids = ["company_id", *sorted(set(operation.ids) - {"company_id"}, key=operation.rule.index)]
-    told = [("missing_required", "Something required is missing", operation.said.refusal)]
+    told = [("missing_required", "Something required is missing", operation.declaration.refusal)]
     told += [(f"invalid_{name}", f"Invalid {noun(name)} UUID", refusal_of(name).sentence) for name in ids]
     return {
         name: {"summary": summary, "value": {"status": "failure", "error": sentence}}

@@ -162,8 +162,8 @@ def _curl(operation: Operation, server: str) -> str:
     path = operation.rule
     for name in operation.ids:
         path = path.replace(f"<{name}>", published.IDS.get(name, published.ANOTHER_ID))
-    if operation.said.query:
-        path += f"?{urlencode(example_of(operation.said.query))}"
+    if operation.declaration.query:
+        path += f"?{urlencode(example_of(operation.declaration.query))}"
     lines = [f"curl -X {operation.method} {shlex.quote(server + path)}", '-H "Authorization: Bearer $TOKEN"']
     if body := body_of(operation):
         example = json.dumps(example_of(body), ensure_ascii=False)
@@ -185,7 +185,7 @@ def _can_end_in(operation: Operation, kind: type[ServiceError]) -> bool:
     return {
         NotFoundError: False,
         MethodNotAllowedError: False,
-        BodyTooLargeError: operation.said.body is not None,
+        BodyTooLargeError: operation.declaration.body is not None,
         InvalidConversationIdError: "conversation_id" in operation.ids,
         InvalidIdError: bool(others),
-    }.get(kind, operation.said.sends or not kind.of_sends)
+    }.get(kind, operation.declaration.sends or not kind.of_sends)

@@ -49,7 +49,7 @@ class Address(Body):
 
 def test_what_may_stand_in_a_request_is_told() -> None:
     """Ranges, defaults, the only values, and the fields of what is within."""
-    operation = replace(SEND, said=replace(SEND.said, query=Paging, body=Address))
+    operation = replace(SEND, declaration=replace(SEND.declaration, query=Paging, body=Address))
     page = markdown.page(operation, "1/s")
     for row in (
         "| `items_per_page` | query | integer, 1 to 100, default 20 | How many items a page has |",

@@ -124,7 +124,7 @@ def test_what_is_declared_whole_is_an_operation(path: str, method: str, decorato
     """With all that is said of it."""
     (operation,) = operations(application(path, method, *decorators), rate_limit)
     assert (operation.method, operation.rule, operation.name) == (method, path, "view")
-    assert operation.said.role == "contacts"
+    assert operation.declaration.role == "contacts"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
