@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any
 
 from gunicorn.config import Config  # type: ignore[import-untyped]
-from gunicorn.http.message import MAX_REQUEST_LINE, HeaderPolicy  # type: ignore[import-untyped]
+from gunicorn.http.message import MAX_REQUEST_LINE  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import base_environ  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 from gunicorn_h1c import IncompleteError, ParseError, parse_request  # type: ignore[import-untyped]
@@ -46,7 +46,7 @@ class Plain:
         self._closes = True
 
 
-class Peer(HeaderPolicy):  # type: ignore[misc] # gunicorn has no types
+class Peer:
     """Who is at the other end of a connection, and what is the same for all requests that come from there."""
 
     def __init__(self, cfg: Config, conn: TConn) -> None:

@@ -6,7 +6,7 @@ from app.errors import every_error
 from app.sandbox.rehearsals import MISBEHAVIOURS, REHEARSALS
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "rehearsing.md").read_text()
-# What they take is not to be had, or not on this operation; the document says why.
+# What they take is not available here, or not on this operation; the page says why.
 NOT_REHEARSED = {"AUTH_UNAVAILABLE", "INTERNAL_ERROR", "INVALID_ID", "NOT_FOUND"}
 
 
