@@ -1,1 +1,1 @@
-"""How gunicorn serves the application: its worker, and the listener of METRICS_BIND beside it."""
+"""Serving with gunicorn: the worker, changes to the master, and the METRICS_BIND listener beside them."""

@@ -1,4 +1,4 @@
-"""Which connections a worker takes in, and until when it has the address."""
+"""Accepting connections, and closing the listening sockets."""
 
 import socket
 from select import select
@@ -10,41 +10,41 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 from config.serving.client import Client
 from config.serving.trouble import Trouble
 
-# How long a worker that has connections sleeps before it accepts, so that an idler one is first: 20 µs asked for
-# are some 70. With 200 µs two workers took a sixth fewer connections, where clients keep none.
+# Pause before a worker that has connections accepts another, so that an idler worker comes first: 20 µs requested
+# take about 70. At 200 µs, two workers accepted a sixth fewer connections from clients without keep-alive.
 COURTESY_SECONDS = 0.00002
-# How long a worker waits that can accept no connection; it would be told again at once that there is one.
+# Pause after a failed accept: the poller would report the pending connection again at once.
 TROUBLE_SECONDS = 0.01
 
 
 class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """Outlives what may befall a connection before it has it, and refuses those that it could not answer."""
+    """Survives errors of accept, and closes its listening sockets once told to stop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
-        # Unlike one that is worn out (max_requests), which leaves connections to the next one.
+        # False for a worker that stops at max_requests, which leaves connections to the next one.
         self.is_told_to_stop = False
         self._trouble = Trouble(self.log, "connection not accepted")
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a connection in, a moment later where another worker may have fewer of them: it should be faster.
+        """Accept a connection, after a pause if another worker may have fewer and should be faster.
 
-        All workers wake up for it, and the first one would take whatever a client opens at once.
+        All workers wake up for it, and the first one would take every connection that a client opens at once.
         """
         if self.nr_conns and self.cfg.workers > 1:
             sleep(COURTESY_SECONDS)
         self.accepts(listener)
 
     def accepts(self, listener: socket.socket) -> bool:
-        """Take a connection in if one is there; False where none can be taken in now, however many are there."""
+        """Accept a connection if one is pending; return False if none can be accepted now, even if some are."""
         try:
             sock, address = listener.accept()
             conn = Client(self.cfg, sock, address, listener.getsockname())
         except (BlockingIOError, ConnectionAbortedError):
-            # Another worker has it, or it has gone.
+            # Another worker has accepted it, or the client has gone.
             return True
         except OSError as error:
-            # No file, no memory, or what befell the connection before (accept(2)): gunicorn would end over it.
+            # Out of files or memory, or an earlier error of the connection (accept(2)): gunicorn would exit.
             self._trouble.tell(error)
             sleep(TROUBLE_SECONDS)
             return False
@@ -54,17 +54,17 @@ class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no typ
         return True
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's
-        """Accept connections or leave them to others."""
+        """Start or stop accepting connections."""
         super().set_accept_enabled(enabled)
         if self.is_told_to_stop:
             self.let_go()
 
     def let_go(self) -> None:
-        """Take in the connections that are here, and then no more, once none is accepted.
+        """Close the listening sockets if accepting is off, after taking in the connections already pending.
 
-        Gunicorn would go on listening while it finishes, and reset at last what came in meanwhile. Where nobody
-        listens, a proxy goes elsewhere before it has sent a byte. A worker that is worn out (max_requests) leaves
-        them to others, and lets go when it is told to stop besides.
+        Gunicorn would keep listening while it drains, and finally reset what came in meanwhile. If nobody listens,
+        a proxy goes elsewhere before it has sent a byte. A worker that stops at max_requests leaves pending
+        connections to others, and closes its sockets only if it is also told to stop.
         """
         while self.sockets and not self._accepting:
             listener = self.sockets.pop()
@@ -73,5 +73,5 @@ class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no typ
             listener.close()
 
     def _has_waiting(self, listener: socket.socket) -> bool:
-        """Whether a connection waits that this worker has room for."""
+        """Return whether a connection is pending that this worker has room for."""
         return self.nr_conns < self.worker_connections and bool(select([listener], [], [], 0)[0])

@@ -1,4 +1,4 @@
-"""Gunicorn's answer in one packet: the head waits for the first piece of the body, and clients wake up once."""
+"""Gunicorn's response in one packet: the head waits for the first piece of the body, so clients wake up once."""
 
 from email.utils import formatdate
 from functools import lru_cache
@@ -9,26 +9,26 @@ from gunicorn.http.message import TOKEN_RE  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import HEADER_VALUE_RE, Response  # type: ignore[import-untyped]
 from gunicorn.util import is_hoppish  # type: ignore[import-untyped]
 
-# For each write that the socket's buffer cannot take at once: a client that leaves it full so long does not read.
+# Timeout of each write that does not fit into the socket's buffer at once: so slow a client counts as not reading.
 ANSWER_SECONDS = 5.0
 _SPACES = " \t"
 
 
 class GoneError(Exception):
-    """Whoever should have an answer has gone."""
+    """The client has gone, or does not read its response."""
 
 
 class Answer(Response):  # type: ignore[misc] # gunicorn has no types
-    """What the application answers; raises GoneError when its client does not take it, or not in time."""
+    """The application's response; raises GoneError if the client does not read it in time."""
 
     headers_sent: bool
-    # Bytes of it that were sent.
+    # Bytes sent, the head included.
     size = 0
-    # Made, and not sent yet.
+    # Built, not sent yet.
     _head = b""
 
     def process_headers(self, headers: list[tuple[str, str]]) -> None:
-        """Take the fields as they are if there is nothing to say against any of them."""
+        """Take the headers as they are if all are plain, else have gunicorn process them."""
         self.headers, self.response_length, self._head = [], None, b""
         fields = dict(headers)
         values = "".join([value for _, value in headers])
@@ -40,7 +40,7 @@ class Answer(Response):  # type: ignore[misc] # gunicorn has no types
             self.response_length = int(fields["Content-Length"])
 
     def send_headers(self) -> None:
-        """Make the head; it goes out with the first piece of the body that is not empty, or at the end."""
+        """Build the head; it is sent with the first non-empty piece of the body, or at the end."""
         if self.headers_sent or self._head:
             return
         major, minor = self.req.version
@@ -61,7 +61,7 @@ class Answer(Response):  # type: ignore[misc] # gunicorn has no types
         self._send(b"0\r\n\r\n" if self.chunked else b"")
 
     def may_be_followed(self) -> bool:
-        """Whether the connection is kept; the bytes of a body that is too short would be the next answer's."""
+        """Return whether the connection is kept; a body that is too short would go on in the next response."""
         is_whole = self._omits_body or self.response_length in {None, self.sent}
         return is_whole and not self.should_close()
 
@@ -82,7 +82,7 @@ class Answer(Response):  # type: ignore[misc] # gunicorn has no types
 
     def _send_in_time(self, data: bytes) -> None:
         try:
-            # Without a look whether it will go: nearly every answer fits into the socket's buffer.
+            # Without polling first: nearly every response fits into the socket's buffer.
             sent = self.sock.send(data, MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
@@ -93,7 +93,7 @@ class Answer(Response):  # type: ignore[misc] # gunicorn has no types
 
 @lru_cache(256)
 def _is_plain(name: str) -> bool:
-    """Whether a field of this name is passed on as it is."""
+    """Return whether a header with this name is passed on as it is."""
     is_token = TOKEN_RE.fullmatch(name) is not None
     return is_token and not is_hoppish(name) and (name == "Content-Length" or name.lower() != "content-length")
 

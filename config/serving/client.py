@@ -1,4 +1,4 @@
-"""A connection, with what the worker keeps of it besides gunicorn."""
+"""A connection, with the state that the worker keeps in addition to gunicorn's."""
 
 import socket
 from select import POLLOUT, poll
@@ -9,26 +9,26 @@ from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from config.serving.plain import Peer
 
-# An answer to a client that has not been asked for longer than this may be more than its connection takes: whoever
-# sends requests and reads no answers would hold a thread for ANSWER_SECONDS with each.
+# Response bytes after which the socket's buffer is checked before another response: a client that sends requests
+# and reads no responses would hold a thread for ANSWER_SECONDS with each.
 UNASKED_BYTES = 2048
 
 
 class Client(TConn):  # type: ignore[misc] # gunicorn has no types
-    """A connection; whoever takes it in says what it waits for: an Arrival, a Pause, a Farewell."""
+    """A connection; the worker sets `arrival` to what it waits for: an Arrival, a Pause or a Farewell."""
 
     arrival: Any
 
     def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any) -> None:  # noqa: ANN401 - addresses of any family
         super().__init__(cfg, sock, client, server)
-        # A thread gets it when all is here, and need not look.
+        # A thread gets it once the whole request has arrived, and need not wait for data.
         self.data_ready = True
         self.peer = Peer(cfg, self)
-        # Bytes of answers since the system was asked about it.
+        # Response bytes since the socket's buffer was last checked.
         self.untaken = 0
 
     def takes_answers(self) -> bool:
-        """Whether it has read enough of them; the system is asked only where it could be too little."""
+        """Return whether the client reads its responses; the system is asked only if it might not."""
         if self.untaken <= UNASKED_BYTES:
             return True
         self.untaken = 0
@@ -36,9 +36,9 @@ class Client(TConn):  # type: ignore[misc] # gunicorn has no types
 
 
 def _has_room(sock: socket.socket) -> bool:
-    """Whether the system has at least a third of its room for answers to this client.
+    """Return whether at least a third of the socket's send buffer is free.
 
-    It counts what it takes to keep them, which for small packets is many times their bytes.
+    The system counts the memory that packets occupy, which for small ones is many times their bytes.
     """
     poller = poll()
     poller.register(sock, POLLOUT)

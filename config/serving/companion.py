@@ -1,4 +1,4 @@
-"""The listener's life, in the eyes of gunicorn's master: started after the workers, and again if it ends."""
+"""The listener as gunicorn's master runs it: started after the workers, and restarted if it ends."""
 
 import errno
 import os
@@ -15,13 +15,13 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from config.serving import metric_files
 from config.serving.trouble import Trouble
 
-# The listener of a master that was killed notices that within half a second.
+# The listener of a killed master notices that within half a second, and frees the address.
 _PATIENCE = 2.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Companion:
-    """Holds the socket of METRICS_BIND and keeps a `config.serving.listener` on it."""
+    """Holds the METRICS_BIND socket and keeps a `config.serving.listener` running on it."""
 
     def __init__(self, server: Arbiter, address: str, folder: str) -> None:
         self._server = server
@@ -34,7 +34,7 @@ class Companion:
         self._trouble = Trouble(server.log, "listener not started")
 
     def bind(self, patience: float = _PATIENCE) -> None:
-        """Take the address; raises OSError where it is somebody else's, and stays so for `patience` seconds."""
+        """Bind the address; raises OSError if that fails, or if it is still in use after `patience` seconds."""
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         until = time.monotonic() + patience
         while self._socket is None:
@@ -46,16 +46,16 @@ class Companion:
                 time.sleep(0.1)
 
     def attach(self) -> None:
-        """Hook into the master's loop: keep the listener running from its second turn on, and pass SIGTERM on.
+        """Hook into the master: keep the listener running from its loop's second turn on, and forward SIGTERM.
 
-        The workers come first: who asks the listener meanwhile waits in its socket.
+        The workers start first: requests to the listener meanwhile wait in its socket's backlog.
         """
         server = self._server
         server.manage_workers = partial(self._manage, server.manage_workers)
         server.handle_term = partial(self._drain, server.handle_term)
 
     def keep(self) -> None:
-        """Start the listener unless it runs."""
+        """Start the listener unless it is running."""
         if self._process is not None and self._process.poll() is None:
             return
         if self._process is not None:
@@ -67,28 +67,28 @@ class Companion:
             self._process = self._start()
             self._trouble.end()
         except OSError as error:
-            # Gunicorn would end, with all requests. The address may be an old master's, after SIGUSR2; no memory,
-            # no process or no file may be had right now.
+            # Gunicorn would exit, with all requests. The address may be an old master's, after SIGUSR2; memory,
+            # processes or files may have run out for now.
             self._trouble.tell(error)
 
     def release(self) -> None:
-        """Let go of the address in a process that is no master."""
+        """Close the socket in a process that is not the master."""
         if self._socket is not None:
             self._socket.close()
 
     def end(self) -> None:
-        """End the listener and remove its folder; the workers have ended."""
+        """Kill the listener and remove the metrics folder; the workers have ended."""
         if self._process is not None:
             self._process.kill()
         metric_files.remove(self._folder)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         listening = self._socket.fileno() if self._socket else -1
-        # It may ask for its parent only when that has gone already.
+        # It is given the master's PID: by the time it asks for its parent, the master may have ended.
         command = [sys.executable, "-m", "config.serving.listener", str(listening), self._folder, str(os.getpid())]
-        # With the variable it would count as one of the workers.
+        # With the variable set, it would count as one of the workers.
         environ = {name: value for name, value in os.environ.items() if name != metric_files.VARIABLE}
-        # What tells it to drain, or Ctrl-C, waits until it has a handler; it would end otherwise.
+        # SIGTERM (drain) and Ctrl-C stay blocked until it has handlers; they would end it before.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         try:
             return subprocess.Popen(  # noqa: S603 - our own command line
@@ -98,14 +98,14 @@ class Companion:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _manage(self, manage_workers: partial[None]) -> None:
-        # The master comes by at least once a second.
+        # The master calls this at least once a second.
         if self._workers_are_started:
             self.keep()
         self._workers_are_started = True
         manage_workers()
 
     def _drain(self, handle_term: partial[None]) -> None:
-        # It may have to be started, or started again: from now on nobody does.
+        # It may have to be started or restarted: nothing will do so from now on.
         self.keep()
         if self._process is not None:
             self._process.terminate()

@@ -1,8 +1,8 @@
-"""Takes requests in and gives them to threads: a request gets one when all of it is here.
+"""Request intake: a request gets a thread once all of it has arrived.
 
-Gunicorn's own thread worker gives a connection a thread and then reads, without a limit in time: as many half-sent
-requests as there are threads stop it for good. Here the loop that accepts connections reads from them too, and
-threads read what came. This is what a buffering proxy does; TLS and HTTP/2 stay with a proxy in front.
+Gunicorn's own thread worker gives a connection a thread and then reads without a time limit: as many half-sent
+requests as there are threads block it for good. Here the loop that accepts connections also reads from them, and
+threads read what it received. This is what a buffering proxy does; TLS and HTTP/2 stay with a proxy in front.
 """
 
 import contextlib
@@ -20,19 +20,19 @@ from config.serving.poller import Poller
 from config.serving.pool import Pool
 from config.serving.reader import Reader
 
-# How late what is late may be noticed while others are served.
+# How late a missed deadline may be noticed while other connections are served.
 LOOK_SECONDS = 0.25
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class IntakeWorker(AcceptingWorker):
-    """The loop takes in what comes, and a thread that has answered puts the connection back by itself.
+    """Reads requests in the loop; a thread that has served one puts the connection back itself.
 
-    Connections are counted and closed in the loop alone.
+    Only the loop counts and closes connections.
     """
 
     largest_body = 65536
-    # From `run` on; gunicorn makes another one before.
+    # Set by `run`, replacing gunicorn's own.
     poller: Poller
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
@@ -40,12 +40,13 @@ class IntakeWorker(AcceptingWorker):
         self._next_look = 0.0
 
     def get_thread_pool(self) -> Pool[Client]:
-        """Make the threads."""
+        """Create the thread pool."""
         return Pool(self.cfg.threads, self._serve)
 
     def run(self) -> None:
         """Serve until told to stop."""
-        # Gunicorn asks for some twenty settings a request, each in three steps; from now on they stay as they are.
+        # Settings become plain attributes, final from now on: gunicorn looks up some twenty per request, each in
+        # three steps.
         self.cfg.__dict__.update((name, setting.get()) for name, setting in self.cfg.settings.items())
         self.poller.close()
         self.poller = Poller(self._on_readable)
@@ -55,11 +56,11 @@ class IntakeWorker(AcceptingWorker):
             self.tpool.shutdown()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Give everybody that is readable what is theirs; a worker that stops looks often at what is late."""
+        """Dispatch what is readable; a stopping worker wakes up often, to notice missed deadlines."""
         self.poller.dispatch(timeout if self.alive else min(timeout, LOOK_SECONDS))
 
     def enqueue_req(self, conn: Client) -> None:
-        """Take a request in. Gunicorn calls it where it would give a thread to the connection."""
+        """Start receiving a request. Gunicorn calls this where it would give the connection a thread."""
         rest = conn.parser.rest() if conn.parser else b""
         conn.arrival = Arrival(self.largest_body)
         conn.parser = Reader(conn.peer, conn.arrival)
@@ -69,7 +70,7 @@ class IntakeWorker(AcceptingWorker):
             self.poller.wait(conn)
 
     def murder_pending(self) -> None:
-        """End what is late. Gunicorn calls it at least once a second, also while it stops."""
+        """Cut off what has missed its deadline; gunicorn calls this at least once a second, also when stopping."""
         now = monotonic()
         if now < self._next_look:
             return
@@ -83,7 +84,7 @@ class IntakeWorker(AcceptingWorker):
                 self._go_on(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Let those that are kept alive go by then; gunicorn calls it when it begins to stop."""
+        """End keep-alive pauses by `deadline`; gunicorn calls this when it begins to stop."""
         for conn in self.poller.waiting():
             if isinstance(conn.arrival, Pause):
                 conn.arrival.end_by(deadline)
@@ -97,16 +98,16 @@ class IntakeWorker(AcceptingWorker):
             self.poller.wait(conn)
 
     def _serve(self, conn: Client) -> None:
-        """Answer a request, in a thread. What is counted or closed is so in the loop."""
+        """Serve a request, in a thread. Counting and closing are left to the loop."""
         may_follow = False
         try:
             may_follow = self.handle(conn)
-        except BaseException:  # whatever it is, the connection ends, and nothing else
+        except BaseException:  # whatever it is, it ends the connection and nothing else
             self.log.exception("no answer")
         if not may_follow:
             self.method_queue.defer(self._part, conn)
         elif conn.parser.rest():
-            # Gunicorn lets it block for its threads; the loop reads from it whether or not the rest is here.
+            # Gunicorn made it blocking for the thread; the loop reads from it whether or not more has arrived.
             conn.sock.setblocking(False)
             self.method_queue.defer(self.enqueue_req, conn)
         else:
@@ -114,17 +115,17 @@ class IntakeWorker(AcceptingWorker):
 
     def _pause(self, conn: Client) -> None:
         pause = conn.arrival = Pause(self.cfg.keepalive)
-        # Its end may also have come: then the connections are closed with the process.
+        # The poller may be closed already: then the process is ending, and closes its connections.
         with contextlib.suppress(OSError, ValueError):
             self.poller.wait(conn)
-        # Asked after it waits, so that either this or `_cap_keepalive` sees it.
+        # Checked after `wait`, so that either this or `_cap_keepalive` caps the pause.
         if not self.alive:
             pause.end_by(monotonic() + STOP_KEEPALIVE_LINGER)
 
     def _part(self, conn: Client) -> None:
-        """Shut our side, and let the loop wait for the client's end: to close now could destroy the answer.
+        """Shut down our side, and let the poller wait for the client's: closing now could destroy the response.
 
-        Gunicorn waits in the thread.
+        Gunicorn would block its loop meanwhile.
         """
         conn.arrival.drop()
         conn.arrival = Farewell()
@@ -138,10 +139,10 @@ class IntakeWorker(AcceptingWorker):
             self.poller.wait(conn)
 
     def _reads(self, conn: Client) -> bool:
-        """Whether there is nothing more to wait for."""
+        """Read what has arrived; return whether there is nothing more to wait for."""
         try:
-            # Not `recv`, which would wait as long as the socket's timeout says. The file blocks only where it was
-            # let, and then there is something to read.
+            # Not `recv`, which would wait for the socket's timeout. The descriptor blocks only if it was set to,
+            # and then there is something to read.
             data = os.read(conn.sock.fileno(), 65536)
         except BlockingIOError:
             return False
@@ -151,14 +152,14 @@ class IntakeWorker(AcceptingWorker):
 
     @staticmethod
     def _adds(conn: Client, data: bytes) -> bool:
-        """Whether there is nothing more to wait for, with these bytes; a client that asks may go on."""
+        """Add bytes, sending 100 Continue if it is expected; return whether there is nothing more to wait for."""
         arrival = conn.arrival
         is_over: bool = arrival.add(data)
         if arrival.expects_continue:
             arrival.expects_continue = False
-            # What it has not taken before, or cannot take any more, is its own loss: nobody waits for it.
+            # Nobody waits for a client that has not read earlier responses, or has gone: the loss is its own.
             with contextlib.suppress(OSError):
-                # A thread that answered on it before has let it block.
+                # A thread that served this connection before has left it blocking.
                 conn.sock.setblocking(False)
                 os.write(conn.sock.fileno(), _CONTINUE)
         return is_over

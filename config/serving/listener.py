@@ -1,7 +1,7 @@
-"""Metrics and probes on METRICS_BIND, apart from the workers: started by gunicorn's master.
+"""Metrics and probes on METRICS_BIND, served beside the workers in a process that gunicorn's master starts.
 
-It is a process of its own so that probes are answered however long the workers' queue is, and so that the master,
-which forks, stays without threads. It ends with the master.
+It is a separate process so that probes are answered however long the workers' queue is, and so that the master,
+which forks, has no threads. It ends with the master.
 """
 
 import io
@@ -29,10 +29,10 @@ from config.serving.patience import PATIENCE, Patient
 
 logger = logging.getLogger("config.serving.listener")
 
-# So many requests at once; whoever comes beyond that is hung up on.
+# Maximum of concurrent requests; further connections are closed at once.
 _MOST = 256
 _MASTER_WATCHED_EVERY = 0.5
-# As the API has it; nothing here imports `app`.
+# The API's pattern, repeated as nothing here imports `app`.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _CODES = {HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR"}
 
@@ -40,33 +40,33 @@ _CODES = {HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR"}
 class _Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE
     server_version, sys_version = "send-message", ""
-    # Whatever was asked for: without a version there would be no head.
+    # Assumed if no version can be read: with http.server's own, HTTP/0.9, no head would be sent.
     default_request_version = "HTTP/1.0"
     server: "_Server"
-    # Until they are read; what comes may be no request.
+    # Defaults, for input that is not a request.
     path, headers = "", Message()
 
     def setup(self) -> None:
-        """Read within limits."""
+        """Limit the total time of reading."""
         super().setup()
         self.rfile = io.BufferedReader(Patient(self.connection))
 
     def do_GET(self) -> None:
-        """Answer one request; the connection then closes."""
+        """Respond to one request; the connection then closes."""
         answer = self.server.paths.get(self._place())
         if answer is None:
             self._refuse(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
             return
         try:
             given = answer(self.headers.get("Accept", ""))
-        except Exception as error:  # noqa: BLE001 - whoever asks is told that nothing is known, the log why
+        except Exception as error:  # noqa: BLE001 - the caller gets a 500, the log the reason
             logger.error("listener cannot answer", extra={"exception": type(error).__name__})  # noqa: TRY400 - one line
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "The files of the workers cannot be read.")
         else:
             self._give(given, self._request_id())
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - http.server's
-        """Refuse what http.server refuses, and repeat nothing of it; where there is no `do_METHOD`, too."""
+        """Reject what http.server rejects, unknown methods too, without its message, which quotes the request."""
         status = HTTPStatus(code)
         if status is not HTTPStatus.NOT_IMPLEMENTED:
             self._refuse(status, f"{status.phrase}.")
@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
 
     def _refuse(self, status: HTTPStatus, sentence: str, **headers: str) -> None:
-        """The error object of the API."""
+        """Send the API's error object."""
         request_id = self._request_id()
         document: dict[str, object] = {
             "error": sentence,
@@ -106,14 +106,14 @@ class _Handler(BaseHTTPRequestHandler):
         return self.path.partition("?")[0]
 
     def _request_id(self) -> str:
-        """The caller's, if it is one."""
+        """Return the caller's request ID if it is valid, else a new one."""
         given = self.headers.get("X-Request-ID", "")
         return given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
     do_HEAD = do_GET  # noqa: N815 - http.server's
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet: the log has requests of the service."""
+        """Log nothing: the log is for requests to the service."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -131,7 +131,7 @@ class _Server(ThreadingHTTPServer):
         }
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
-        """Answer in a thread of its own, if one of so few is free."""
+        """Serve the request in a thread of its own, or hang up if too many are running."""
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
@@ -142,18 +142,18 @@ class _Server(ThreadingHTTPServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
-        """Answer, and make room for another one."""
+        """Serve the request, then free its slot."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, *_: object) -> None:
-        """Nothing to do: whoever asked has gone."""
+        """Ignore the error: the client has gone."""
 
 
 def serve(listening: socket.socket, folder: Path, master: int) -> None:
-    """Answer until the master has ended, then remove the folder. SIGTERM says that the master drains."""
+    """Serve until the master has ended, then remove the folder. SIGTERM means that the master drains."""
     logging.config.dictConfig(dictionary("INFO", logger.name))
     observer = Observer(folder)
 
@@ -163,7 +163,7 @@ def serve(listening: socket.socket, folder: Path, master: int) -> None:
     signal.signal(signal.SIGTERM, drain)
     # Ctrl-C reaches all processes of a terminal.
     signal.signal(signal.SIGINT, drain)
-    # The master has it start without them.
+    # The master blocks them while it starts this process.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     threading.Thread(target=_Server(listening, observer).serve_forever, daemon=True).start()
     while os.getppid() == master:

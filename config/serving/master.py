@@ -1,6 +1,6 @@
-"""What gunicorn's master would lose: a signal that comes at a bad moment, or itself over one failure.
+"""Fixes to gunicorn's master, which would lose signals that come at a bad moment, and exit over a single failure.
 
-It has no hooks for this; what is put in their place is what it calls.
+It has no hooks for this: methods that it calls are replaced.
 """
 
 import os
@@ -13,38 +13,39 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from config.serving.trouble import Trouble
 
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
-# What no process exits with.
+# An exit code that no process has.
 _NO_CODE = -1
 
 
 def mend(server: Arbiter) -> None:
-    """Hook into the master, before it starts workers."""
+    """Replace methods of the master, before it starts workers."""
     server.spawn_worker = Spawner(server)
     server.wait_for_signals = partial(_stops_first, server.wait_for_signals)
     server.halt = partial(_halt, server, server.halt)
 
 
 class Spawner:
-    """Starts a worker, or says once why none can be started now: the master, which would end, asks again."""
+    """Starts a worker, or logs once why none can start now: the master, which would exit, retries."""
 
     def __init__(self, server: Arbiter) -> None:
         self._spawn = server.spawn_worker
         self._trouble = Trouble(server.log, "worker not started")
-        # There is no way to look at it.
+        # The umask can be read only by setting it.
         self._umask = os.umask(0o077)
         os.umask(self._umask)
 
     def __call__(self) -> int | None:
-        """The worker's number, if there is one.
+        """Return the worker's PID, or None if it could not be started.
 
-        Its handlers are the master's until it has its own (`DeadlineWorker.init_signals`): what tells it to stop
-        waits until then, or it would be lost.
+        Until `DeadlineWorker.init_signals` the worker has the master's signal handlers, which would lose a signal
+        to stop: those stay blocked until then.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             pid: int = self._spawn()
         except OSError as error:
-            # No process, no file or no memory may be had right now. Gunicorn makes a file with another umask.
+            # Processes, files or memory have run out for now. Gunicorn may have left another umask set, from
+            # creating a file.
             os.umask(self._umask)
             self._trouble.tell(error)
             return None
@@ -55,11 +56,11 @@ class Spawner:
 
 
 def _stops_first(wait_for_signals: Callable[..., list[int]], timeout: float = 1.0) -> list[int]:
-    """Of signals that come together: gunicorn would first do what the others ask for, which may take long."""
+    """Return the signals to stop before others that came with them, which gunicorn may take long to handle."""
     return sorted(wait_for_signals(timeout=timeout), key=lambda number: number not in STOPS)
 
 
 def _halt(server: Arbiter, halt: Callable[..., None], reason: str | None = None, exit_status: int = 0) -> None:
-    """Stop, and wait for all workers: a further one that could not start would end the wait."""
+    """Halt, and wait for all workers: boot errors, which would end the wait, are ignored."""
     server.WORKER_BOOT_ERROR = server.APP_LOAD_ERROR = _NO_CODE
     halt(reason=reason, exit_status=exit_status)

@@ -1,7 +1,7 @@
 """The folder in which the workers of one master keep their metrics (prometheus_client, "Multiprocess Mode").
 
-A worker that starts takes over the files of one that has ended, so that totals go on and the folder holds no more
-files than there were workers at once. Renaming and reading exclude each other by a lock.
+A starting worker takes over the files of one that has ended, so that totals continue and the folder holds files of
+no more workers than ran at once. A lock keeps renaming and reading apart.
 """
 
 import atexit
@@ -18,30 +18,30 @@ from pathlib import Path
 from typing import IO
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-# What only workers that run have a part in.
+# Gauges to which only running workers contribute.
 _OF_THE_LIVING = "gauge_live"
-# Releases that tell otherwise which folders are held must not come upon these: another way, another beginning.
+# Must change whenever the test for folders in use changes: releases must not judge each other's folders.
 _PREFIX = "metrics-of-send-message-"
 _LOCK = "lock"
-# A worker waits no longer than this for a reader, then starts with new files.
+# A worker waits at most this long for readers, then starts with new files.
 _PATIENCE = 1.0
-# The bytes of a file that prometheus_client makes, and enough for the series of fifty operations.
+# Bytes per file: at least prometheus_client's initial size, and enough for the series of fifty operations.
 _ROOM = {"counter": 524_288, "histogram": 1_048_576, "gauge_livesum": 65_536, "gauge_livemax": 65_536}
 
 
 @cache
 def make_folder() -> str:
-    """The folder of this master, made by the first call and again by no reload, and known to prometheus_client.
+    """Create this master's folder and tell prometheus_client of it; later calls, as on reload, return the same.
 
-    In memory, where there is some: a disk that is full would end a worker that writes into its files, which are
-    mapped. Folders that were left behind, because a master and all that it had started were killed, are removed.
+    It is in memory if possible: on a full disk, a write to the memory-mapped files would kill the worker. Folders
+    left behind by a master that was killed with all its children are removed.
     """
-    memory = "/dev/shm"  # noqa: S108 - mkdtemp makes a name that nobody can guess, for nobody else
+    memory = "/dev/shm"  # noqa: S108 - mkdtemp makes an unguessable name, for this user alone
     place = Path(memory if os.access(memory, os.W_OK) else tempfile.gettempdir())
     for folder in place.glob(f"{_PREFIX}*"):
         if _is_left_behind(folder):
             remove(str(folder))
-    # Others see it under its name when it is held already.
+    # Held before it has its name: otherwise another master could remove it as left behind.
     hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=place))
     _hold(hidden)
     name = str(hidden.rename(place / hidden.name.removeprefix(".")))
@@ -51,19 +51,19 @@ def make_folder() -> str:
 
 
 def remove(folder: str) -> None:
-    """Remove the folder with all that is in it."""
+    """Remove the folder and its contents."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def are_gone() -> bool:
-    """Whether the folder that prometheus_client knows has been removed: nothing can be counted there any more."""
+    """Return whether prometheus_client's folder has been removed: nothing can be counted there any more."""
     return VARIABLE in os.environ and not Path(os.environ[VARIABLE]).exists()
 
 
 def take_over(folder: Path) -> None:
-    """Let this process, which has counted nothing yet, go on with the files of one that has ended.
+    """Let this process, which has counted nothing yet, continue with the files of one that has ended.
 
-    Where the folder is gone, with what was counted, it is made again.
+    If the folder is gone, and the counts with it, it is created again.
     """
     folder.mkdir(0o700, exist_ok=True)
     _hold(folder)
@@ -82,11 +82,11 @@ def take_over(folder: Path) -> None:
 
 
 def make_room(folder: Path) -> None:
-    """Take the memory for the files of this process now: a later write that finds none would end it (SIGBUS)."""
+    """Allocate the memory of this process's files now: a later write that finds none would kill it (SIGBUS)."""
     for kind, room in _ROOM.items():
         descriptor = os.open(folder / f"{kind}_{os.getpid()}.db", os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            # Not on a Mac.
+            # Missing on macOS.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(descriptor, 0, room)
         finally:
@@ -95,9 +95,9 @@ def make_room(folder: Path) -> None:
 
 @contextmanager
 def reading(folder: Path) -> Iterator[list[str]]:
-    """The files to add up, under the lock: none is renamed. Live gauges of ended workers are deleted first.
+    """Yield the files to add up, locked against renaming. Live gauges of ended workers are deleted first.
 
-    None where the folder is gone.
+    There are none if the folder is gone.
     """
     try:
         os.close(_opened(folder))
@@ -115,7 +115,7 @@ def reading(folder: Path) -> Iterator[list[str]]:
 
 
 def _opened(folder: Path) -> int:
-    """A descriptor of it. Raises OSError where it is gone, or somebody else's: anybody may put something there."""
+    """Return a descriptor; raises OSError if the folder is gone or another user's, as anybody may create one."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     if os.fstat(descriptor).st_uid == os.geteuid():
         return descriptor
@@ -124,12 +124,12 @@ def _opened(folder: Path) -> int:
 
 
 def _hold(folder: Path) -> None:
-    """Let nobody take it for left behind as long as this process or a fork of it runs."""
+    """Mark the folder as in use for as long as this process or a fork of it runs."""
     fcntl.flock(_opened(folder), fcntl.LOCK_SH)
 
 
 def _is_left_behind(folder: Path) -> bool:
-    """Whether this is a folder of this user's that no process holds."""
+    """Return whether the folder belongs to this user and no process holds it."""
     try:
         descriptor = _opened(folder)
     except OSError:
@@ -149,7 +149,7 @@ def _renamed(file: Path) -> Path:
 
 
 def _remove(folder: str, owner: int) -> None:
-    # Workers, which are forks of their master, come by here as well.
+    # Workers, which are forks of the master, call this as well when they exit.
     if os.getpid() == owner:
         remove(folder)
 
@@ -164,7 +164,7 @@ def _files_of(folder: Path, pid: int) -> list[Path]:
 
 
 def _size(file: Path) -> int:
-    # A worker that makes a file gives it its size right after; another reader may have removed one.
+    # A worker sizes a file right after creating it; another reader may have removed one.
     try:
         return file.stat().st_size
     except FileNotFoundError:
@@ -182,7 +182,7 @@ def _is_running(pid: int) -> bool:
 
 
 def _can_lock(lock: IO[str]) -> bool:
-    """Whether readers let it in."""
+    """Take the lock; return False if readers hold it for too long."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         with suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""What can be told of a master's workers, from the files in which they count."""
+"""Metrics and probes of a master's workers, from the files in which they count."""
 
 import json
 import os
@@ -19,14 +19,14 @@ Answer = tuple[int, str, bytes]
 
 
 class Observer:
-    """What can be told of a master's workers, from the files in `folder`."""
+    """Metrics and probes of a master's workers, from the files in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.draining = False
         self._folder = folder
 
     def metrics(self, accepted: str) -> Answer:
-        """All metrics, in the format that is `accepted`."""
+        """Return all metrics, in the format that the Accept header `accepted` selects."""
         registry = CollectorRegistry()
         Gauge("draining", "1 once the master was told to stop", namespace="send_message", registry=registry).set(
             self.draining
@@ -35,27 +35,27 @@ class Observer:
         try:
             encode, kind = choose_encoder(accepted)
         except (ValueError, TypeError):
-            # It does not look whether a version is a number: `a.b` is a ValueError.
+            # It does not check that a version is a number: `a.b` raises ValueError.
             encode, kind = choose_encoder("")
         return HTTPStatus.OK, kind, encode(registry)
 
     def collect(self) -> list[Metric]:
-        """What all workers have counted; a registry asks for it by this name."""
+        """Return what all workers have counted; the registry calls this method."""
         return self._collect("")
 
     def live(self, _: str) -> Answer:
-        """200: the listener is alive, and so is its master."""
+        """Return 200: the listener is alive, and so is its master."""
         return HTTPStatus.OK, JSON, encoded({"status": "ok"})
 
     def ready(self, _: str) -> Answer:
-        """Whether requests should be sent here, and why not if not."""
+        """Return whether requests should be sent here, and the reasons if not."""
         total = {
             metric.name: sum(sample.value for sample in metric.samples) for metric in self._collect("gauge_live")
         }
         workers, ready = (int(total.get(f"send_message_{name}", 0)) for name in ("workers", "workers_ready"))
         reasons = ["draining"] if self.draining else []
         if not workers and self._folder.exists():
-            # A worker that starts makes it anew: where it is gone, those from before still run.
+            # A starting worker creates it again: if it is gone, earlier workers are still running.
             reasons.append("no worker is running")
         elif workers and not ready:
             reasons.append("no key to verify tokens with has been loaded")
@@ -64,13 +64,13 @@ class Observer:
         return status, JSON, encoded({"status": word, "reasons": reasons, "workers": workers})
 
     def _collect(self, beginning: str) -> list[Metric]:
-        """The metrics of all workers, of the files whose names begin so."""
+        """Return the metrics of all workers, from the files whose names start with `beginning`."""
         with metric_files.reading(self._folder) as files:
-            wanted = [file for file in files if os.path.basename(file).startswith(beginning)]  # noqa: PTH119 - a text
+            wanted = [file for file in files if os.path.basename(file).startswith(beginning)]  # noqa: PTH119 - a str
             merged = MultiProcessCollector.merge(wanted)  # type: ignore[no-untyped-call]
         return list(merged)
 
 
 def encoded(document: dict[str, object]) -> bytes:
-    """It in JSON, a line."""
+    """Return the document as a line of JSON."""
     return json.dumps(document).encode() + b"\n"

@@ -1,16 +1,16 @@
-"""Reading from a client for so long in total, however its bytes are spread."""
+"""Reading from a client with a limit on the total time, however its bytes are spread."""
 
 import io
 import socket
 import time
 from typing import Any
 
-# A request takes no longer than this, nor does each piece of its answer, in seconds.
+# Seconds for a whole request, and for each write of its response.
 PATIENCE = 5.0
 
 
 class Patient(io.RawIOBase):
-    """A connection that is read from for PATIENCE in total; then TimeoutError."""
+    """A connection that can be read for PATIENCE seconds in total; after that, reads raise TimeoutError."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__()
@@ -18,14 +18,14 @@ class Patient(io.RawIOBase):
         self._until = time.monotonic() + PATIENCE
 
     def readable(self) -> bool:
-        """True: io.BufferedReader asks."""
+        """Return True, as io.BufferedReader requires."""
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - io's
-        """Some bytes, none at the end."""
+        """Read some bytes, none at the end."""
         left = self._until - time.monotonic()
         if left <= 0:
-            # Bytes that are here already would be read whatever the timeout is.
+            # Bytes that have already arrived would be read whatever the timeout.
             raise TimeoutError
         self._connection.settimeout(left)
         return self._connection.recv_into(buffer)

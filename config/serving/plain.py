@@ -1,8 +1,7 @@
-"""Plain requests, as nearly all are: given to the application without gunicorn's objects, for a fifth of the cost.
+"""Plain requests, nearly all there are, served without gunicorn's objects at a fifth of the cost.
 
-They are read by the parser that reads all others, gunicorn's in C. What takes more than a look at what it found
-goes gunicorn's way: chunks, expectations, upgrades, escapes in paths, fields that come twice. Both make the
-same of a request.
+They are read by the same parser as all others, gunicorn's in C. What needs more than its result is left to
+gunicorn: chunks, expectations, upgrades, escapes in paths, repeated headers. Both ways give the same environment.
 """
 
 import os
@@ -20,7 +19,7 @@ from gunicorn_h1c import IncompleteError, ParseError, parse_request  # type: ign
 Environ = dict[str, Any]
 
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
-# Of these a path and a query are what they look like: nothing to unquote, no host, no fragment.
+# Targets whose path and query are used as they are: nothing to unquote, no host, no fragment.
 _TARGET = re.compile(rb"(/(?:[\w.~-][\w./~-]*)?)(?:\?([\w./~%&=+:,-]*))?", re.ASCII)
 _CONTENT = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 _OF_FRAMES = frozenset({"HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE"})
@@ -28,7 +27,7 @@ _CLOSES = {"close": True, "keep-alive": False}
 
 
 class Plain:
-    """A request, as far as gunicorn's answer asks for one."""
+    """A request, as far as gunicorn's Response needs one."""
 
     version = (1, 1)
 
@@ -38,19 +37,19 @@ class Plain:
         self._closes = closes
 
     def should_close(self) -> bool:
-        """Whether the connection ends with the answer."""
+        """Return whether the connection closes after the response."""
         return self._closes
 
     def force_close(self) -> None:
-        """Close the connection after the answer."""
+        """Close the connection after the response."""
         self._closes = True
 
 
 class Peer:
-    """Who is at the other end of a connection, and what is the same for all requests that come from there."""
+    """The peer of a connection, and what all requests on that connection share."""
 
     def __init__(self, cfg: Config, conn: TConn) -> None:
-        # Not the connection itself, which has this one: nobody but the collector would free the two.
+        # Not the connection itself, which refers to this object: only the garbage collector would free the cycle.
         self.cfg, self.peer_addr = cfg, conn.client
         self._sock, self._server = conn.sock, conn.server
         self._limits = {
@@ -60,7 +59,7 @@ class Peer:
         }
 
     def plain(self, data: bytes) -> Plain | None:
-        """The request that these bytes are; None where it is for gunicorn to say what they are."""
+        """Return the bytes as a plain request, or None if gunicorn must read them."""
         # An empty line before a request has rules of its own.
         if self._common is None or not data or data.startswith(b"\r\n"):
             return None
@@ -85,7 +84,7 @@ class Peer:
 
     @cached_property
     def _common(self) -> Environ | None:
-        """What all environments have; None where only gunicorn can make them."""
+        """What all environments share; None if only gunicorn can build them."""
         if _reads_otherwise(self.cfg) or not (
             isinstance(self.peer_addr, tuple) and isinstance(self._server, tuple)
         ):
@@ -104,10 +103,10 @@ class Peer:
         }
 
     def _fields(self, environ: Environ, fields: list[tuple[bytes, bytes]]) -> Environ | None:
-        """The environment with these; None if one of them takes more than to be passed on."""
+        """Add the headers to the environment; return None if one of them needs more than that."""
         for name, value in fields:
             key = _key(name)
-            # Gunicorn joins some fields that come twice and refuses others; most names with `_` it passes over.
+            # Gunicorn joins some repeated headers and rejects others; it drops most names with `_`.
             if key in environ or b"_" in name:
                 return None
             environ[key] = value.decode("latin-1")
@@ -115,13 +114,13 @@ class Peer:
 
 
 def _reads_otherwise(cfg: Config) -> bool:
-    """Whether gunicorn was told to read requests in a way that only gunicorn knows."""
+    """Return whether gunicorn is configured to read requests in a way that only it knows."""
     is_set = cfg.proxy_protocol != "off" or cfg.http2_cleartext != "off" or "SCRIPT_NAME" in os.environ
     is_set = is_set or bool(cfg.secure_scheme_headers)
     return is_set or cfg.http_parser == "python" or not 0 < cfg.limit_request_line <= MAX_REQUEST_LINE
 
 
 def _key(name: bytes) -> str:
-    """What a field is called in an environment (RFC 3875, 4.1.18)."""
+    """Return a header's name in the environment (RFC 3875 section 4.1.18)."""
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in _CONTENT else f"HTTP_{key}"

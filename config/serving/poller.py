@@ -1,4 +1,4 @@
-"""The connections that wait for bytes: the loop dispatches those that have some, any thread can put one back."""
+"""Connections that wait for bytes: the loop dispatches those that are readable, any thread can put one back."""
 
 import contextlib
 import select
@@ -9,34 +9,34 @@ from typing import Any, Protocol
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 _READABLE = 0x1
-# Linux's own (EPOLLONESHOT).
+# EPOLLONESHOT, on Linux only.
 _ONCE = 1 << 30
 
 
 class Events(Protocol):
-    """What is used of `select.epoll`."""
+    """The part of `select.epoll` that is used."""
 
     def register(self, number: int, mask: int, /) -> None:
-        """Tell of this file."""
+        """Watch a file descriptor."""
 
     def modify(self, number: int, mask: int, /) -> None:
-        """Tell of it so from now on; FileNotFoundError where it was never registered."""
+        """Watch it with this mask from now on; raises FileNotFoundError if it was never registered."""
 
     def unregister(self, number: int, /) -> None:
-        """Tell no more."""
+        """Stop watching it."""
 
     def poll(self, timeout: float, /) -> list[tuple[int, int]]:
-        """Those that are readable, by then at the latest."""
+        """Return readable descriptors, after `timeout` seconds at the latest."""
 
     def close(self) -> None:
-        """Free it."""
+        """Release the resources."""
 
 
 class Poller:
-    """What waits: connections, and what gunicorn registers by itself, as it would in one of `selectors`.
+    """Watches connections, and what gunicorn registers itself, as in a selector of `selectors`.
 
-    A connection waits until it is readable or taken, and then no more until it is told to wait again: going back
-    is one call of the system, and wakes nobody. Only `wait` is for any thread.
+    A connection waits until it is readable or taken, then no more until the next `wait`, which is one system call
+    and wakes no thread. Only `wait` may be called from any thread.
     """
 
     def __init__(self, on_readable: Callable[[TConn], None], events: Events | None = None) -> None:
@@ -46,11 +46,11 @@ class Poller:
         self._waiting: dict[int, TConn] = {}
 
     def __len__(self) -> int:
-        """How many connections wait."""
+        """Return the number of waiting connections."""
         return len(self._waiting)
 
     def register(self, source: Any, _: int, callback: Callable[[Any], object]) -> None:  # noqa: ANN401 - selectors' own
-        """Call that whenever the source is readable."""
+        """Call `callback` whenever the source is readable."""
         number = source if isinstance(source, int) else source.fileno()
         self._sources[number] = lambda: callback(source)
         self._events.register(number, _READABLE)
@@ -62,9 +62,9 @@ class Poller:
         self._events.unregister(number)
 
     def wait(self, conn: TConn) -> None:
-        """Let it wait for bytes, also for those that are here already."""
+        """Let the connection wait for bytes; any that have already arrived count."""
         number = conn.sock.fileno()
-        # First, lest an event finds nobody.
+        # First, so that every event finds its connection.
         self._waiting[number] = conn
         try:
             self._events.modify(number, _READABLE | _ONCE)
@@ -72,9 +72,9 @@ class Poller:
             self._events.register(number, _READABLE | _ONCE)
 
     def dispatch(self, timeout: float) -> None:
-        """Wait for at most so long, and give everybody that is readable what is theirs."""
+        """Wait for at most `timeout` seconds, and call back for all that is readable."""
         for number, _ in self._events.poll(timeout):
-            # An event may be older than what was taken since, or what has the number now: then it is nobody's.
+            # An event may be stale, its connection taken since: then it finds neither a connection nor a source.
             conn = self._waiting.pop(number, None)
             if conn is not None:
                 self._on_readable(conn)
@@ -82,40 +82,40 @@ class Poller:
                 self._sources[number]()
 
     def waiting(self) -> list[TConn]:
-        """All connections that wait."""
+        """Return all waiting connections."""
         return list(self._waiting.values())
 
     def take(self, conn: TConn) -> None:
-        """Let it wait no more."""
+        """Let the connection wait no more."""
         del self._waiting[conn.sock.fileno()]
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Stop watching everything."""
         self._events.close()
 
 
 class Elsewhere:
-    """The same where there is no epoll, as on a developer's Mac; its kqueue too may be told of files meanwhile."""
+    """Replaces epoll where there is none, as on macOS, whose kqueue also accepts descriptors while polling."""
 
     def __init__(self) -> None:
         self._selector = DefaultSelector()
 
     def register(self, number: int, mask: int) -> None:
-        """Tell of this file."""
+        """Watch a file descriptor."""
         self.unregister(number)
         self._selector.register(number, EVENT_READ, mask)
 
     def modify(self, number: int, mask: int) -> None:
-        """Tell of it so from now on."""
+        """Watch it with this mask from now on."""
         self.register(number, mask)
 
     def unregister(self, number: int) -> None:
-        """Tell no more."""
+        """Stop watching it."""
         with contextlib.suppress(KeyError):
             self._selector.unregister(number)
 
     def poll(self, timeout: float) -> list[tuple[int, int]]:
-        """Those that are readable, by then at the latest."""
+        """Return readable descriptors, after `timeout` seconds at the latest."""
         found = [(key.fd, key.data) for key, _ in self._selector.select(timeout)]
         for number, mask in found:
             if mask & _ONCE:
@@ -123,5 +123,5 @@ class Elsewhere:
         return found
 
     def close(self) -> None:
-        """Free it."""
+        """Release the resources."""
         self._selector.close()

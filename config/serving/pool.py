@@ -1,4 +1,4 @@
-"""Threads for the worker, without a future for each request."""
+"""The worker's thread pool, without a future for each request."""
 
 import os
 from collections import deque
@@ -10,12 +10,12 @@ _Job = TypeVar("_Job")
 
 
 class Pool(Generic[_Job]):
-    """At most so many threads, each begun when there is something to do and none is free.
+    """At most `most` threads, each started when there is a job and none is free.
 
-    Only the thread that made it gives it jobs. They are done in order; what one raises must not leave `do`.
+    Only the thread that created the pool may submit jobs. They start in order, and `do` must not raise.
 
-    Threads wait on a pipe, a byte for each job: `write` releases the interpreter, so that the thread it wakes
-    runs at once. One that is woken from a queue finds the interpreter taken, and sleeps again.
+    Threads wait on a pipe, a byte for each job: `write` releases the GIL, so that the thread it wakes runs at
+    once. A thread woken by a queue finds the GIL taken, and sleeps again.
     """
 
     def __init__(self, most: int, do: Callable[[_Job], object]) -> None:
@@ -24,12 +24,12 @@ class Pool(Generic[_Job]):
         self._threads: list[Thread] = []
         self._jobs: deque[_Job | None] = deque()
         self._told, self._tell = os.pipe()
-        # Jobs that are not done, until all threads have begun.
+        # Unfinished jobs, counted until all threads have started.
         self._open = 0
         self._counting = Lock()
 
     def submit(self, job: _Job) -> None:
-        """Have it done."""
+        """Queue a job."""
         if len(self._threads) < self._most:
             self._find_thread()
         self._put(job)
@@ -54,7 +54,7 @@ class Pool(Generic[_Job]):
         try:
             thread.start()
         except RuntimeError:
-            # No thread can be had right now: those that are there do it.
+            # No thread can start now: the existing ones do the job.
             if not self._threads:
                 raise
             return
@@ -63,7 +63,7 @@ class Pool(Generic[_Job]):
     def _work(self) -> None:
         while os.read(self._told, 1) and (job := self._jobs.popleft()) is not None:
             self._do(job)
-            # Lest it is kept alive until the next one.
+            # Not kept alive until the next one.
             del job
             if len(self._threads) < self._most:
                 with self._counting:

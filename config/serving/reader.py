@@ -1,4 +1,4 @@
-"""The parser of one request, as gunicorn's worker asks it."""
+"""The parser of one request, as gunicorn's worker uses it."""
 
 import contextlib
 from functools import cached_property
@@ -12,14 +12,14 @@ from config.serving.plain import Peer
 
 
 class Reader:
-    """Reads a request plainly if it can, and else as gunicorn does."""
+    """Reads a request as a plain one if possible, else with gunicorn's parser."""
 
     def __init__(self, peer: Peer, arrival: Arrival) -> None:
         self._peer, self._arrival = peer, arrival
         self._is_plain = False
 
-    def __next__(self) -> Any:  # noqa: ANN401 - gunicorn's request, or what is like it
-        """Return the request; what is raised is gunicorn's."""
+    def __next__(self) -> Any:  # noqa: ANN401 - gunicorn's request or a Plain
+        """Return the request; raises gunicorn's exceptions."""
         data = self._arrival.whole()
         plain = self._peer.plain(data)
         if plain is None:
@@ -29,16 +29,16 @@ class Reader:
         return plain
 
     def finish_body(self, deadline: float | None = None) -> bool:  # noqa: ARG002 - gunicorn's
-        """Whether what the application left of a body is well-formed; if not, gunicorn would answer again."""
+        """Return whether the unread rest of a body is well-formed; raising would make gunicorn respond again."""
         if self._is_plain:
             return True
         with contextlib.suppress(ParseException, OSError):
-            # In full and at once: all of it is here, and the client was told that the connection is kept.
+            # In full, without a deadline: all of it has arrived, and the client was told the connection is kept.
             return bool(self._parser.finish_body())
         return False
 
     def rest(self) -> bytes:
-        """What is here of the next request."""
+        """Return the bytes of the next request that have arrived."""
         buffered = b"" if self._is_plain else self._parser.unreader.buf.getvalue()
         return buffered + self._arrival.rest()
 

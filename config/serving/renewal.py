@@ -1,7 +1,7 @@
 """SIGHUP without the risks that gunicorn takes.
 
-Where a new worker cannot start, gunicorn stops for good; and while it waits for the old workers to end, which may
-take their whole grace period, it looks at nothing else.
+If a new worker cannot start, gunicorn stops for good; and while it waits for the old workers to end, which may
+take their whole graceful timeout, it attends to nothing else.
 """
 
 import hashlib
@@ -25,19 +25,19 @@ _LOOK_SECONDS = 0.1
 
 
 class _ToldToStopError(Exception):
-    """There is something else to do, which is the master's own loop's."""
+    """A signal to stop is queued, which the master's own loop handles."""
 
 
 def loaded() -> dict[str, bytes]:
-    """The files of `config` that this process has and its forks go on with, each with a digest of its content."""
+    """Return the files of `config` loaded in this process, and so in its forks, with a digest of each."""
     modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "config"]
     return {file: _digest(file) for file in (module.__file__ for module in modules) if file}
 
 
 def renew(server: Arbiter, started_with: Mapping[str, bytes], patience: float = _PATIENCE) -> None:
-    """Let new workers, which read all other files again, replace the old ones; or leave those and log why.
+    """Replace the workers by new ones, which load all files outside `config` again; or keep them and log why.
 
-    It ends as soon as the master is told to stop.
+    Returns as soon as the master is told to stop.
     """
     with suppress(_ToldToStopError):
         _renew(server, started_with, patience)
@@ -48,7 +48,7 @@ def _renew(server: Arbiter, started_with: Mapping[str, bytes], patience: float) 
     if reason:
         server.log.error("reload refused", extra={"reason": reason})
         return
-    # Gunicorn calls it over and over while it waits for the old workers.
+    # Gunicorn calls it repeatedly while it waits for the old workers.
     reap = server.reap_workers
     server.reap_workers = partial(_look_after, server, reap, server.worker_age)
     try:
@@ -58,29 +58,29 @@ def _renew(server: Arbiter, started_with: Mapping[str, bytes], patience: float) 
 
 
 def _obstacle(server: Arbiter, started_with: Mapping[str, bytes], patience: float) -> str | None:
-    """What keeps the service from being started now, as it was started; tried out in a process of its own."""
+    """Return what would keep the service from being started again now, or None; tried in a separate process."""
     if server.master_pid:
-        # After SIGUSR2; gunicorn would end over the old master's pid file.
+        # After SIGUSR2; gunicorn would exit over the old master's PID file.
         return "The master before this one has not ended yet."
     if any(_digest(file) != digest for file, digest in started_with.items()):
-        # New workers would have the old one with whatever else is new; the trial has the new one.
+        # New workers would run the old config/ with other code that is new; the trial runs the new config/.
         return "The code of config/ is another one than at the start: restart."
     try:
         code, told = _tried_out(server, patience)
     except subprocess.TimeoutExpired:
         return f"The application is not loaded within {patience:.0f} s."
     except OSError as error:
-        # As while the environment that it runs from is being replaced.
+        # For example while the Python environment is being replaced.
         return f"The application cannot be tried out: {error.strerror}."
     if code == 0:
         return None
-    # Whatever else it wrote may hold values.
+    # Anything else that it wrote may contain values of settings.
     _, beginning, problems = told.partition(SettingsError.BEGINNING)
     return (beginning + problems).strip() or "The application cannot be loaded: gunicorn --check-config tells why."
 
 
 def _tried_out(server: Arbiter, patience: float) -> tuple[int, str]:
-    """The trial's exit code and what it wrote; meanwhile the workers go on. Raises TimeoutExpired, OSError."""
+    """Return the trial's exit code and stderr; the workers go on meanwhile. Raises TimeoutExpired or OSError."""
     command = [sys.executable, *sys.orig_argv[1:], "--check-config"]
     until = time.monotonic() + patience
     with subprocess.Popen(  # noqa: S603 - our own command line
@@ -98,7 +98,7 @@ def _tried_out(server: Arbiter, patience: float) -> tuple[int, str]:
 
 
 def _look_after(server: Arbiter, reap: Callable[[], None], newest: int) -> None:
-    """Do what the master's loop would: keep the listener and the workers after `newest`."""
+    """Do the master loop's work: keep the listener running, and the workers started after `newest`."""
     reap()
     _leave_if_told_to_stop(server)
     server.companion.keep()
@@ -107,12 +107,12 @@ def _look_after(server: Arbiter, reap: Callable[[], None], newest: int) -> None:
     for _ in range(server.num_workers - young):
         server.spawn_worker()
     if young < server.num_workers:
-        # Where one could not be started before, an old one was kept in its place.
+        # In place of each that could not be started before, an old one was kept.
         server.manage_workers()
 
 
 def _digest(file: str) -> bytes:
-    """Of what is in the file, not of its time: that changes where nothing else does, and the other way round."""
+    """Hash the content, rather than compare modification times: either can change without the other."""
     try:
         return hashlib.sha256(Path(file).read_bytes()).digest()
     except OSError:
@@ -120,7 +120,7 @@ def _digest(file: str) -> bytes:
 
 
 def _leave_if_told_to_stop(server: Arbiter) -> None:
-    """Look whether a signal to stop waits among others, and leave it where it is."""
+    """Raise _ToldToStopError if a signal to stop is queued; all signals stay in the queue."""
     waiting = []
     with suppress(queue.Empty):
         while True:

@@ -1,4 +1,4 @@
-"""The worker: a gunicorn worker whose threads wait for no client, that says how it is and ends in order."""
+"""The gunicorn worker: no thread waits for a request, its state is published, and it drains before it ends."""
 
 import contextlib
 import re
@@ -29,39 +29,39 @@ from config.serving.intake import IntakeWorker
 from config.serving.master import STOPS
 from config.serving.plain import Environ, Plain
 
-# What the parser refuses is 400, or one of these.
+# Statuses of what the parser rejects; 400 for anything else.
 _REFUSALS = {
     LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
 }
-# `close` may be one of several options (RFC 9112 section 9.6); gunicorn compares the whole field.
+# `close` may be one of several options (RFC 9112 section 9.6); gunicorn compares the whole value.
 _CLOSES = re.compile(r"(?:^|,)[ \t]*close[ \t]*(?:,|$)", re.IGNORECASE)
-# Kinds of ParseException that the parser never raises: faults of ours.
+# Kinds of ParseException that the parser never raises: they are our own faults.
 _OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
 _REFUSAL = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Watch(Protocol):
-    """What an application sees of itself."""
+    """The application's view of its own state."""
 
     def publish(self) -> None:
-        """Tell how things stand; called about once a second."""
+        """Publish the current state; called about once a second."""
 
     def drain(self) -> None:
-        """Say that no more requests should come."""
+        """Report from now on that no more requests should be sent."""
 
 
 class DeadlineWorker(IntakeWorker):
-    """Takes 5 s for a request's head and 10 s for its body, in total, however they are spread.
+    """Allows 5 s for a request's head and 10 s for its body, in total, however the bytes are spread.
 
-    After that a head is dropped, and a body ends where it is: the application answers it as one that was cut off.
-    So is a body of more than `largest_body` bytes, which the application must refuse. Either ends the connection.
+    After that a head is dropped, and a body is cut where it is; the application responds to it as truncated. A
+    body of more than `largest_body` bytes is cut too; the application must reject it. All close the connection.
     """
 
     watch: Watch | None = None
-    # Gunicorn's: whether it takes in more requests.
+    # Gunicorn's: False once the worker is stopping.
     alive: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
@@ -69,12 +69,12 @@ class DeadlineWorker(IntakeWorker):
         self._next_publication = 0.0
 
     def init_signals(self) -> None:
-        """Listen for signals; those to stop have waited since the fork."""
+        """Install the signal handlers, then unblock the signals to stop, blocked since the fork."""
         super().init_signals()
         pthread_sigmask(SIG_UNBLOCK, STOPS)
 
     def load_wsgi(self) -> None:
-        """Load the application; where metrics were removed this moment, end, and let the next worker do it."""
+        """Load the application; if the metrics were removed just now, exit and leave it to the next worker."""
         try:
             super().load_wsgi()
         except FileNotFoundError:
@@ -83,7 +83,7 @@ class DeadlineWorker(IntakeWorker):
             raise
 
     def notify(self) -> None:
-        """Show the master that the worker is alive, and everybody how things stand in it, once a second."""
+        """Once a second, show the master that the worker is alive, and publish the application's state."""
         now = monotonic()
         if now < self._next_publication:
             return
@@ -93,21 +93,21 @@ class DeadlineWorker(IntakeWorker):
             self.watch.publish()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain."""
+        """Start to drain."""
         self.is_told_to_stop = True
         if self.watch is not None:
             self.watch.drain()
         super().handle_exit(sig, frame)
 
     def is_parent_alive(self) -> bool:
-        """Whether the master runs; without it the worker drains as on SIGTERM, and lets go of the address."""
+        """Return whether the master runs; without it, drain as on SIGTERM, and close the listening sockets."""
         if super().is_parent_alive():
             return True
         self.handle_exit(SIGTERM, None)
         return False
 
     def handle(self, conn: Client) -> bool:
-        """Answer a request, in a thread, unless earlier answers are not taken; whether another one may follow."""
+        """Serve a request, in a thread, unless earlier responses go unread; return whether another may follow."""
         if not conn.takes_answers():
             return False
         if conn.arrival.is_too_long:
@@ -116,7 +116,7 @@ class DeadlineWorker(IntakeWorker):
         return super().handle(conn) and not conn.arrival.is_cut
 
     def handle_request(self, req: Request | Plain, conn: Client) -> bool:
-        """Have the application answer; whether the connection is kept."""
+        """Have the application respond; return whether the connection is kept."""
         self._count_request()
         if conn.arrival.is_cut or not self._keeps_connections():
             req.force_close()
@@ -126,7 +126,7 @@ class DeadlineWorker(IntakeWorker):
         except GoneError:
             return False
         except Exception:
-            # Another answer may not follow the beginning of this one.
+            # No other response may follow the beginning of this one.
             if not answer.headers_sent:
                 raise
             self.log.exception("answer broken off")
@@ -141,7 +141,7 @@ class DeadlineWorker(IntakeWorker):
         addr: object,  # noqa: ARG002 - as above
         exc: Exception,
     ) -> None:
-        """Refuse what the parser refuses, and repeat nothing of it, here or in the log: it may hold a token."""
+        """Reject what the parser rejects; neither response nor log quotes it, as it may contain a token."""
         is_ours = not isinstance(exc, ParseException) or isinstance(exc, _OURS)
         status = HTTPStatus.INTERNAL_SERVER_ERROR if is_ours else _REFUSALS.get(type(exc), HTTPStatus.BAD_REQUEST)
         told = {"status": status.value, "reason": type(exc).__name__}
@@ -157,18 +157,18 @@ class DeadlineWorker(IntakeWorker):
             self.alive = False
 
     def _keeps_connections(self) -> bool:
-        # Gunicorn keeps as many places for those that come as there are threads.
+        # As in gunicorn, as many connections as there are threads are reserved for new ones.
         return bool(self.alive and self.cfg.keepalive and len(self.poller) < self.max_keepalived)
 
     def _opened(self, req: Request | Plain, conn: Client) -> tuple[Answer, Environ]:
         if isinstance(req, Plain):
             return Answer(req, conn.sock, self.cfg), req.environ
-        # All of the request is here (RFC 9110 section 10.1.1). Gunicorn would wait here until the client takes a
-        # 100 Continue.
+        # The whole request has arrived (RFC 9110 section 10.1.1). Gunicorn would wait here until the client takes
+        # a 100 Continue.
         req._expected_100_continue = False  # noqa: SLF001 - gunicorn has no other way
         answer, environ = create(req, conn.sock, conn.client, conn.server, self.cfg, Answer)
         if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
-            # Gunicorn would hand on a body that is coded in more ways as if it were not.
+            # Gunicorn would pass on a body with further codings as if it had none.
             raise UnsupportedTransferCoding(environ["HTTP_TRANSFER_ENCODING"])
         if _CLOSES.search(environ.get("HTTP_CONNECTION", "")):
             req.force_close()
