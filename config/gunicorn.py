@@ -18,7 +18,7 @@ from config.logs import dictionary
 from config.serving import metric_files
 from config.serving.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD
 from config.serving.companion import Companion
-from config.serving.master import mend
+from config.serving.master import accept_stops, mend
 from config.serving.renewal import loaded, renew
 from config.serving.worker import DeadlineWorker
 from config.settings import SettingsError, load
@@ -114,7 +114,8 @@ def post_fork(server: Arbiter, worker: DeadlineWorker) -> None:
 
 
 def post_worker_init(worker: DeadlineWorker) -> None:
-    """Connect the worker to the application's watch, which a wrapper of the application may hide."""
+    """Let the worker be told to stop, and connect it to the application's watch, which a wrapper may hide."""
+    accept_stops()
     worker.watch = getattr(worker.wsgi, "watch", None)
     # What is loaded by now stays: the garbage collector need not scan it again and again.
     gc.collect()

@@ -4,9 +4,9 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, partial
 from typing import NoReturn
 from urllib.parse import urlencode
 
@@ -28,6 +28,8 @@ from app.upstream.transport import NoAnswerError, NothingSentError
 logger = logging.getLogger(__name__)
 
 Refusals = Mapping[int, type[ServiceError]]
+# Makes the error, with its reason, of a request that nobody knows the end of.
+Doubt = Callable[..., ServiceError]
 
 _BUSY = 429
 _REFUSALS: Refusals = {401: ChatServiceAuthError, 403: ForbiddenError}
@@ -68,42 +70,37 @@ class Client:
         """Make one request and return the response body as loaded by the schema.
 
         A 4xx means that the service did nothing. `refusals` adds errors for 4xx statuses; any other 4xx is logged
-        as a fault of ours. Everything else but a complete, valid 2xx raises `unclear` with outcome `unknown`; its
-        default says whether the request may be repeated, which a POST may not. Also raises
-        ChatServiceUnavailableError (nothing was sent), OverloadedError, and RuntimeError after a POST.
+        as a fault of ours. Everything else but a complete, valid 2xx raises `unclear`, with outcome `unknown`
+        unless it was a GET; its default says whether the request may be repeated, which a POST may not. Also
+        raises ChatServiceUnavailableError (nothing was sent), OverloadedError, and RuntimeError after a POST.
         """
         if self._correlation.has_posted:
             raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
         self._correlation.has_posted = method == "POST"
         unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)
+        # A GET asks for nothing to be done (RFC 9110 section 9.2.1).
+        doubt = partial(unclear, outcome=None if method == "GET" else "unknown")
         with self._service.slots:
-            response = self._exchange(method, f"{path}?{urlencode(query)}" if query else path, document, unclear)
+            response = self._exchange(method, f"{path}?{urlencode(query)}" if query else path, document, doubt)
         if 200 <= response.status_code < 300:  # noqa: PLR2004 - successful (RFC 9110 section 15.3)
-            return _load(answer, response.content, unclear)
-        raise _refusal(response, {**_REFUSALS, **(refusals or {})}, unclear, self._correlation.request_id)
+            return _load(answer, response.content, doubt)
+        raise _refusal(response, {**_REFUSALS, **(refusals or {})}, doubt, self._correlation.request_id)
 
-    def _exchange(
-        self, method: str, path: str, document: object, unclear: type[ServiceError]
-    ) -> requests.Response:
+    def _exchange(self, method: str, path: str, document: object, doubt: Doubt) -> requests.Response:
         headers = {"Idempotency-Key": self._key} if method == "POST" else None
         try:
             return self._service.exchange(method, path, self._correlation, document=document, headers=headers)
         except NothingSentError as error:
             raise ChatServiceUnavailableError(reason=error.reason) from error
         except NoAnswerError as error:
-            raise _doubt(unclear, error.reason) from error
+            raise doubt(reason=error.reason) from error
 
 
-def _load(answer: type[Schema], body: bytes, unclear: type[ServiceError]) -> Document:
+def _load(answer: type[Schema], body: bytes, doubt: Doubt) -> Document:
     try:
         return dict(_build(answer).load(_JSON.decode(body.decode())))
     except (ValueError, RecursionError, ValidationError) as error:
-        raise _doubt(unclear, INVALID_ANSWER) from error
-
-
-def _doubt(kind: type[ServiceError], reason: str) -> ServiceError:
-    """Return an error of this kind with outcome `unknown`, whatever the kind's own outcome is."""
-    return kind(reason=reason, outcome="unknown")
+        raise doubt(reason=INVALID_ANSWER) from error
 
 
 @cache
@@ -112,13 +109,11 @@ def _build(schema: type[Schema]) -> Schema:
     return schema()
 
 
-def _refusal(
-    response: requests.Response, refusals: Refusals, unclear: type[ServiceError], request_id: str
-) -> ServiceError:
+def _refusal(response: requests.Response, refusals: Refusals, doubt: Doubt, request_id: str) -> ServiceError:
     """Return the error that a response other than 2xx stands for."""
     status = response.status_code
     if not 400 <= status < 500:  # noqa: PLR2004 - client errors (RFC 9110 section 15.5)
-        return _doubt(unclear, status_class(response))
+        return doubt(reason=status_class(response))
     if status == _BUSY:
         return ChatServiceBusyError(retry_after=_wait(response.headers.get("Retry-After", "")))
     if status in refusals:

@@ -5,9 +5,12 @@ from pkgutil import walk_packages
 
 from flask import Blueprint
 
+# Each once, although the modules of a package share one.
 BLUEPRINTS: tuple[Blueprint, ...] = tuple(
-    found
-    for module in walk_packages(__path__, f"{__name__}.")
-    for found in vars(import_module(module.name)).values()
-    if isinstance(found, Blueprint)
+    dict.fromkeys(
+        found
+        for module in walk_packages(__path__, f"{__name__}.")
+        for found in vars(import_module(module.name)).values()
+        if isinstance(found, Blueprint)
+    )
 )

@@ -79,10 +79,12 @@ class FailoverStore:
         try:
             with self._noticing(era):
                 return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
-        except StoreLostError:
+        except UnreadableRecordError:
+            raise
+        except StoreLostError as error:
             # With `again`, an earlier message may be out under this key: it must not be released.
             if not again:
-                self._owed.get().append((key, owner, "not_sent", b""))
+                self._owe((key, owner, "not_sent", b""), error)
             raise
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
@@ -90,9 +92,16 @@ class FailoverStore:
         try:
             with self._noticing(self._era.get()):
                 self._shared.settle(key, owner, outcome, answer)
-        except StoreLostError:
-            self._owed.get().append((key, owner, outcome, answer))
+        except UnreadableRecordError:
             raise
+        except StoreLostError as error:
+            self._owe((key, owner, outcome, answer), error)
+            raise
+
+    def _owe(self, end: _End, error: StoreLostError) -> None:
+        self._owed.get().append(end)
+        # The loss that this call met may be over, and its prober gone: whoever owes needs one.
+        self._lose(self._era.get(), error)
 
     def probe(self) -> None:
         """Like `Store.probe`, for the shared store."""
@@ -142,7 +151,9 @@ class FailoverStore:
 
     def _is_back(self) -> bool:
         try:
-            self._shared.probe()
+            # A store that has such a record can be used.
+            with suppress(UnreadableRecordError):
+                self._shared.probe()
             self._settle_owed()
         except StoreLostError:
             return False
@@ -156,7 +167,8 @@ class FailoverStore:
         while owed:
             end = owed.popleft()
             try:
-                self._shared.settle(*end)
+                with suppress(UnreadableRecordError):
+                    self._shared.settle(*end)
             except StoreLostError:
                 owed.append(end)
                 raise

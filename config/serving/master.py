@@ -22,6 +22,7 @@ def mend(server: Arbiter) -> None:
     server.spawn_worker = Spawner(server)
     server.wait_for_signals = partial(_stops_first, server.wait_for_signals)
     server.halt = partial(_halt, server, server.halt)
+    server.reexec = partial(_reexec, Trouble(server.log, "new master not started"), server.reexec)
 
 
 class Spawner:
@@ -37,8 +38,8 @@ class Spawner:
     def __call__(self) -> int | None:
         """Return the worker's PID, or None if it could not be started.
 
-        Until `DeadlineWorker.init_signals` the worker has the master's signal handlers, which would lose a signal
-        to stop: those stay blocked until then.
+        Until the worker has its own signal handlers it has the master's, which would lose a signal to stop: those
+        stay blocked until `accept_stops`.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
@@ -55,9 +56,28 @@ class Spawner:
         return pid
 
 
+def accept_stops() -> None:
+    """Let a worker, which has its handlers now, be told to stop."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
+def _reexec(trouble: Trouble, reexec: Callable[[], None]) -> None:
+    """Start a new master (SIGUSR2), or log why there is none."""
+    master = os.getpid()
+    try:
+        reexec()
+    except OSError as error:
+        if os.getpid() != master:
+            # A fork that could not become one.
+            raise
+        trouble.tell(error)
+
+
 def _stops_first(wait_for_signals: Callable[..., list[int]], timeout: float = 1.0) -> list[int]:
     """Return the signals to stop before others that came with them, which gunicorn may take long to handle."""
-    return sorted(wait_for_signals(timeout=timeout), key=lambda number: number not in STOPS)
+    # SIGTERM after the quick ones: it would lose them.
+    order = (signal.SIGQUIT, signal.SIGINT, signal.SIGTERM)
+    return sorted(wait_for_signals(timeout=timeout), key=lambda it: order.index(it) if it in STOPS else len(order))
 
 
 def _halt(server: Arbiter, halt: Callable[..., None], reason: str | None = None, exit_status: int = 0) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import re
 import socket
 from http import HTTPStatus
-from signal import SIG_UNBLOCK, SIGTERM, pthread_sigmask
+from signal import SIGTERM
 from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
@@ -26,7 +26,6 @@ from config.serving import metric_files
 from config.serving.answer import Answer, GoneError
 from config.serving.client import Client
 from config.serving.intake import IntakeWorker
-from config.serving.master import STOPS
 from config.serving.plain import Environ, Plain
 
 # Statuses of what the parser rejects; 400 for anything else.
@@ -67,11 +66,6 @@ class DeadlineWorker(IntakeWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
         self._next_publication = 0.0
-
-    def init_signals(self) -> None:
-        """Install the signal handlers, then unblock the signals to stop, blocked since the fork."""
-        super().init_signals()
-        pthread_sigmask(SIG_UNBLOCK, STOPS)
 
     def load_wsgi(self) -> None:
         """Load the application; if the metrics were removed just now, exit and leave it to the next worker."""

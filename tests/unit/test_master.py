@@ -22,6 +22,7 @@ class Master(SimpleNamespace):
             spawn_worker=Mock(side_effect=outcomes),
             wait_for_signals=Mock(return_value=list(signals)),
             halt=Mock(),
+            reexec=Mock(side_effect=OSError(errno.EAGAIN, "no process")),
         )
         mend(self)
 
@@ -52,11 +53,11 @@ def test_signals_are_as_before_once_a_worker_is_started() -> None:
 
 
 def test_stops_come_first() -> None:
-    """All others in their order."""
+    """The quick ones before SIGTERM, which would lose them; all others in their order."""
     given = (signal.SIGHUP, signal.SIGTTIN, signal.SIGTERM, signal.SIGCHLD, signal.SIGINT)
     assert Master(signals=given).wait_for_signals(timeout=1.0) == [
-        signal.SIGTERM,
         signal.SIGINT,
+        signal.SIGTERM,
         signal.SIGHUP,
         signal.SIGTTIN,
         signal.SIGCHLD,
@@ -64,7 +65,7 @@ def test_stops_come_first() -> None:
 
 
 def test_the_master_is_as_it_was() -> None:
-    """It calls these, so; a worker comes out of `spawn_worker` nowhere else than in `init_signals`."""
+    """It calls these, so; a worker has its handlers before it is told that it is ready."""
     assert str(inspect.signature(Arbiter.wait_for_signals)) == "(self, timeout=1.0)"
     assert str(inspect.signature(Arbiter.halt)) == "(self, reason=None, exit_status=0)"
     assert str(inspect.signature(Arbiter.spawn_worker)) == "(self)"
@@ -73,4 +74,13 @@ def test_the_master_is_as_it_was() -> None:
     assert "= self.spawn_worker()" not in source
     assert "if exitcode == self.WORKER_BOOT_ERROR" in source
     assert "if exitcode == self.APP_LOAD_ERROR" in source
-    assert re.search(r"self\.init_signals\(\)(?s:.*)self\.load_wsgi\(\)", inspect.getsource(Worker.init_process))
+    assert source.count("self.reexec()") == 1
+    order = r"self\.init_signals\(\)(?s:.*)self\.cfg\.post_worker_init\(self\)"
+    assert re.search(order, inspect.getsource(Worker.init_process))
+
+
+def test_a_new_master_that_cannot_be_started_leaves_this_one() -> None:
+    """The log has why; a fork that could not become one ends, for it would be a second master."""
+    master = Master()
+    master.reexec()
+    assert master.log.error.call_args.kwargs["extra"]["exception"] == "BlockingIOError"

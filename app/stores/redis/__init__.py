@@ -1,8 +1,9 @@
 """The store for several machines: Redis or Valkey, as a single server, with sentinels, or as a cluster."""
 
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from redis.exceptions import ResponseError
 
@@ -71,6 +72,19 @@ if ARGV[2] == 'not_sent' then
 end
 return redis.call('HSET', KEYS[1], 'state', ARGV[2], 'answer', ARGV[3])
 """
+# A value of another type, or one that the script cannot compute with.
+_OF_A_RECORD = re.compile("^WRONGTYPE|attempt to ")
+
+
+class _Reading(AbstractContextManager[None]):
+    """Turns errors in reading a record into UnreadableRecordError."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, _UNREADABLE):
+            raise UnreadableRecordError(type(error).__name__) from error
+
+
+_reading = _Reading()
 
 
 class RedisStore:
@@ -88,8 +102,10 @@ class RedisStore:
         """Like `Store.claim`; a failover to a replica that has not received a claim loses it."""
         record = (fingerprint, owner, *lifetime(lease), int(again))
         with self._within(CALL_SECONDS) as call:
-            mine, same, state, lapsed, answer = self._servers.run(call, CLAIM, KEY_PREFIX + key, *record)
-            return judge(mine, same, state.decode(), lapsed, answer)
+            reply = self._servers.run(call, CLAIM, KEY_PREFIX + key, *record)
+            with _reading:
+                mine, same, state, lapsed, answer = reply
+                return judge(mine, same, state.decode(), lapsed, answer)
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """Like `Store.settle`."""
@@ -107,8 +123,12 @@ class RedisStore:
         self._servers.forget()
 
     def _hit(self, call: Call, key: str, limit: int, length: int) -> Decision:
-        admitted, now, stamps = self._servers.run(call, HIT, key, limit * WIDTH, length)
-        return decide(admitted=bool(admitted), now=int(now), stamps=stamps.decode(), limit=limit, window=length)
+        reply = self._servers.run(call, HIT, key, limit * WIDTH, length)
+        with _reading:
+            admitted, now, stamps = reply
+            return decide(
+                admitted=bool(admitted), now=int(now), stamps=stamps.decode(), limit=limit, window=length
+            )
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[Call]:
@@ -117,8 +137,8 @@ class RedisStore:
         except UnreadableRecordError:
             raise
         except (*LOST, *_UNREADABLE) as error:
-            if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
-                raise UnreadableRecordError("type") from error
+            if isinstance(error, ResponseError) and _OF_A_RECORD.search(str(error)):
+                raise UnreadableRecordError(type(error).__name__) from error
             # After a server restart every idle connection is dead.
             self._servers.forget()
             raise StoreLostError(type(error).__name__) from error

@@ -170,7 +170,7 @@ def _is_complete(node: Server, nodes: int) -> bool:
     return "cluster_state:ok" in info and f"cluster_known_nodes:{nodes}" in info
 
 
-def tell(node: Server, *command: str | int) -> object:
+def tell(node: Server, *command: str | bytes | int) -> object:
     """What `node` answers to `command`, as it comes."""
     with node.client() as client:
         client.response_callbacks.clear()

@@ -3,7 +3,7 @@
 import threading
 
 from app.errors import Outcome
-from app.stores import Claim, Decision, StoreLostError
+from app.stores import Claim, Decision, StoreLostError, UnreadableRecordError
 from app.stores.memory import MemoryStore
 
 SOON = 0.02
@@ -18,6 +18,12 @@ class Shared(MemoryStore):
         self.lost = False
         # Whether a claim that fails has been stored all the same.
         self.loses_answers = False
+        # Keys whose records cannot be read.
+        self.unreadable: set[str] = set()
+        # What a settlement waits for before it fails.
+        self.failing = threading.Event()
+        self.failing.set()
+        self.settling = 0
         # What `probe` raises, if anything.
         self.fault: Exception | None = None
         self.asked = 0
@@ -33,6 +39,7 @@ class Shared(MemoryStore):
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
         """As the real one."""
+        self._refuse_unreadable(key)
         if not self.loses_answers:
             self._refuse_if_lost()
         claim = super().claim(key, fingerprint, owner, lease=lease, again=again)
@@ -40,9 +47,18 @@ class Shared(MemoryStore):
         return claim
 
     def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
-        """As the real one."""
-        self._refuse_if_lost()
+        """As the real one; one that began while the store was lost fails however late."""
+        self._refuse_unreadable(key)
+        was_lost = self.lost
+        self.settling += 1
+        self.failing.wait()
+        if was_lost:
+            raise StoreLostError("out of reach")
         super().settle(key, owner, outcome, answer)
+
+    def _refuse_unreadable(self, key: str) -> None:
+        if key in self.unreadable:
+            raise UnreadableRecordError("state")
 
     def probe(self) -> None:
         """As the real one."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.errors import Outcome
-from app.stores import Claim, ClaimState, Decision, StoreLostError
+from app.stores import Claim, ClaimState, Decision, StoreLostError, UnreadableRecordError
 from app.stores.failover import FailoverStore
 from config.logs import JsonFormatter
 from tests.unit.stores.servers import wait_for
@@ -135,6 +135,43 @@ def test_an_outcome_is_recorded_when_the_store_is_back(store: FailoverStore, sha
 
     again = {key: shared.claim(key, "fingerprint", "another", lease=60, again=False) for key in SETTLED}
     assert again == {"sent": Claim(ClaimState.SENT, b"answer"), "refused": Claim(ClaimState.NEW)}
+
+
+def test_a_bad_record_keeps_no_store_lost(store: FailoverStore, shared: Shared) -> None:
+    """It is refused, and nothing is owed for it that could not be settled when the store is back."""
+    store.claim("bad", "fingerprint", "owner", lease=60, again=False)
+    shared.lost = True
+    with pytest.raises(StoreLostError):
+        store.settle("bad", "owner", "sent", b"")
+    shared.unreadable = {"bad", "worse"}
+    shared.lost = False
+    with pytest.raises(UnreadableRecordError):
+        FailoverStore(shared, processes=4).claim("worse", "fingerprint", "owner", lease=60, again=False)
+    wait_for(lambda: not store.degraded)
+    assert store.claim("good", "fingerprint", "owner", lease=60, again=False) == Claim(ClaimState.NEW)
+
+
+def test_an_outcome_that_fails_after_the_loss_is_recorded_all_the_same(
+    store: FailoverStore, shared: Shared
+) -> None:
+    """Whoever was asking when the store was lost may hear of it when it is back, and nobody looks any more."""
+    store.claim("key", "fingerprint", "owner", lease=60, again=False)
+    shared.lost = True
+    store.hit("a", 30, 60)
+    shared.failing.clear()
+
+    def settle_late() -> None:
+        with pytest.raises(StoreLostError):
+            store.settle("key", "owner", "sent", b"answer")
+
+    thread = threading.Thread(target=settle_late)
+    thread.start()
+    wait_for(lambda: shared.settling == 1)
+    shared.lost = False
+    wait_for(lambda: not store.degraded)
+    shared.failing.set()
+    thread.join()
+    wait_for(lambda: shared.claim("key", "fingerprint", "x", lease=60, again=False).answer == b"answer")
 
 
 def test_hits_in_flight_together_lose_the_store_once(
