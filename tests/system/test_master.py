@@ -19,7 +19,7 @@ from tests.system.clients import Answer, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until, stopped
 from tests.system.scrapes import folder
-from tests.system.servers import OURS, ROOT, Kind, Server
+from tests.system.servers import OURS, ROOT, Kind, Server, gunicorn
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
@@ -165,3 +165,11 @@ def test_other_code_of_config_is_refused(serve: Serve, tmp_path: Path) -> None:
     server.await_events("reload refused")
     assert server.pids() == workers
     assert ask(server.port, sending()).status == 200
+
+
+def test_workers_of_another_class_are_told_to_stop(serve: Serve) -> None:
+    """`worker_class = "gthread"` is the way back (docs/adr/0004-worker.md)."""
+    server = serve(gunicorn("--worker-class", "gthread"))
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert "SIGKILL" not in server.log
