@@ -274,12 +274,13 @@ def test_nobody_makes_up_labels(app: Flask, caller: Caller, method: str) -> None
     assert counted(app, "requests_total", **series, status="404", code="NOT_FOUND") == 2
 
 
-def test_nothing_that_is_seen_changes_an_answer(caller: Caller, app: Flask, wire: Wire) -> None:
-    """Whatever breaks in the metrics, a sent message stays sent."""
+def test_nothing_that_is_seen_changes_an_answer(caller: Caller, app: Flask, wire: Wire, lines: Heard) -> None:
+    """Whatever breaks in the metrics, a sent message stays sent, and has its line in the log."""
     assert isinstance(app, Application)
     app.watch.metrics._requests = None  # type: ignore[assignment] # as broken as can be
     answer = caller.send()
     assert (answer.status_code, answer.headers["X-Send-Outcome"], len(wire.chats)) == (200, "sent", 1)
+    assert [line["send_outcome"] for line in lines] == ["sent"]
 
 
 def test_a_short_secret_costs_no_line(environ: dict[str, str], wire: Wire) -> None:
