@@ -151,7 +151,9 @@ def test_other_code_of_config_is_refused(serve: Serve, tmp_path: Path) -> None:
     for name in ("app", "config"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "wsgi.py", tmp_path)
-    shell = ("sh", "-c", f'cd {tmp_path} && exec "$0" "$@"')
+    # Coverage is of this tree alone.
+    away = f"cd {tmp_path} && unset COVERAGE_PROCESS_START COVERAGE_PROCESS_CONFIG"
+    shell = ("sh", "-c", f'{away} && exec "$0" "$@"')
     server = serve(Kind("a release of its own", lambda port: (*shell, *OURS.arguments(port)), epoll=True))
     workers = server.pids()
     server.renew()
