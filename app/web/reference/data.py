@@ -10,7 +10,6 @@ from flask import Blueprint, Response, current_app
 from app.errors import NotFoundError
 from app.web.declarations import Operation, public
 from app.web.reference import document, markdown
-from app.web.services import in_turn
 
 blueprint = Blueprint("reference_data", __name__)
 
@@ -38,8 +37,8 @@ def install(extensions: dict[str, Any], operations: Sequence[Operation], limit: 
 @blueprint.get("/openapi.json")
 @public
 def openapi() -> Response:
-    """Serve the OpenAPI document of all operations; raises OverloadedError."""
-    return in_turn(lambda: Response(_reference().document, mimetype="application/json"))
+    """Serve the OpenAPI document of all operations."""
+    return Response(_reference().document, mimetype="application/json")
 
 
 @blueprint.get("/llms.txt")
@@ -52,11 +51,11 @@ def index() -> Response:
 @blueprint.get("/docs/<page>.md")
 @public
 def page(page: str) -> Response:
-    """Serve the page of one operation; raises NotFoundError, OverloadedError."""
+    """Serve the page of one operation; raises NotFoundError."""
     text = _reference().pages.get(page)
     if text is None:
         raise NotFoundError
-    return in_turn(lambda: Response(text, mimetype="text/markdown"))
+    return Response(text, mimetype="text/markdown")
 
 
 def _reference() -> Reference:
