@@ -51,7 +51,7 @@ STAGES = {
     "app/": "guards and state",
 }
 # Where a file of ours only waits for what Flask does.
-_FLASK = "app/factory"
+_FLASK = "app/web/application"
 
 
 class Profile:
