@@ -46,10 +46,8 @@ def company_scoped(
                 given = ids.pop("company_id") if company_in == "url" else _company_in_body()
                 company_id = canonical("company_id", given)
                 others = {name: canonical(name, value) for name, value in ids.items()}
-                state.ids = {
-                    "company": company_id,
-                    **{name.removesuffix("_id"): value for name, value in others.items()},
-                }
+                nouns = {name.removesuffix("_id"): value for name, value in others.items()}
+                state.ids = {"company": company_id, **nouns}
                 with state.stage("account"):
                     account = deps.accounts.find(user, company_id, role, state.correlation)
                 return view(account, **others)
