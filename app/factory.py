@@ -88,22 +88,15 @@ def _services(settings: Settings, store: Store, limits: Limits, transport: Sende
     slots = Slots(max(1, settings.threads * 3 // 4))
     sender = Traced(transport or Transport())
     keys = _keys(settings, slots, transport)
-    account = Service(
-        settings.account_service_url,
-        token=settings.account_service_token,
-        timeout=settings.account_timeout_seconds,
-        transport=sender,
-        breaker=Breaker("account", settings.breaker_threshold),
-        slots=slots,
+
+    def service(name: str, url: str, token: str | None, timeout: float) -> Service:
+        breaker = Breaker(name, settings.breaker_threshold)
+        return Service(url, token=token, timeout=timeout, transport=sender, breaker=breaker, slots=slots)
+
+    account = service(
+        "account", settings.account_service_url, settings.account_service_token, settings.account_timeout_seconds
     )
-    chat = Service(
-        settings.chat_service_url,
-        token=settings.chat_service_token,
-        timeout=settings.chat_timeout_seconds,
-        transport=sender,
-        breaker=Breaker("chat", settings.breaker_threshold),
-        slots=slots,
-    )
+    chat = service("chat", settings.chat_service_url, settings.chat_service_token, settings.chat_timeout_seconds)
     return services.Services(
         tokens=_tokens(settings, keys),
         limits=limits,

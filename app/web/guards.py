@@ -43,9 +43,7 @@ def company_scoped(
             with state.stage("limit"):
                 deps.limits.charge(state, current().endpoint or "", limit)
             try:
-                given = ids.pop("company_id") if company_in == "url" else _company_in_body()
-                company_id = canonical("company_id", given)
-                others = {name: canonical(name, value) for name, value in ids.items()}
+                company_id, others = _canonical(ids, company_in)
                 nouns = {name.removesuffix("_id"): value for name, value in others.items()}
                 state.ids = {"company": company_id, **nouns}
                 with state.stage("account"):
@@ -59,6 +57,13 @@ def company_scoped(
         return declare(view, guarded, "company_scoped", role=role, company_in=company_in, limit=limit)
 
     return decorate
+
+
+def _canonical(ids: dict[str, str], company_in: Place) -> tuple[str, dict[str, str]]:
+    """Return the company id, and the other ids of the path by their names; raises BadRequestError."""
+    given = ids.pop("company_id") if company_in == "url" else _company_in_body()
+    company_id = canonical("company_id", given)
+    return company_id, {name: canonical(name, value) for name, value in ids.items()}
 
 
 def _company_in_body() -> object:

@@ -189,6 +189,21 @@ def test_nothing_is_said_of_sending_where_nothing_is_sent(operation: Operation) 
     assert operation.declaration.sends or not re.search("sen[dt]", answers[2].get_json()["error"])
 
 
+@pytest.mark.parametrize("operation", [it for it in OPERATIONS if it.declaration.sends], ids=str)
+@pytest.mark.parametrize(
+    "failure", [NoAnswerError("deadline"), reply(500), reply(302), reply(200, body=b"<html>")], ids=str
+)
+def test_an_unclear_end_of_a_send_is_unknown(operation: Operation, failure: requests.Response | Exception) -> None:
+    """Nothing invites to repeat it, and a repetition under its key sends nothing."""
+    scratch = Scratch(operation)
+    scratch.wire.answer_chat = lambda *_: failure
+    for answer in [scratch.call(headers={"Idempotency-Key": "key"}) for _ in range(2)]:
+        assert told(answer)[:2] == (500, "SEND_OUTCOME_UNKNOWN")
+        assert answer.headers["X-Send-Outcome"] == "unknown"
+        assert "Retry-After" not in answer.headers
+    assert len(scratch.wire.chats) == 1
+
+
 @every
 def test_every_answer_is_marked(operation: Operation) -> None:
     """With the request's id, as JSON, and not to be stored."""

@@ -1,11 +1,15 @@
 """What the chat service does to a send on the wire, and what the caller is told of it."""
 
+import json
 import tempfile
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.people import CONVERSATION, GLOBEX, NOWHERE
 from tests.system.behaviours import (
     Behaviour,
     answers,
@@ -18,8 +22,10 @@ from tests.system.behaviours import (
     resets,
 )
 from tests.system.clients import ask, sending
+from tests.system.conftest import Serve
 from tests.system.servers import Server, settings
 from tests.system.standins import Services
+from tests.wire import sent_message
 
 pytestmark = pytest.mark.system
 
@@ -89,3 +95,49 @@ def test_a_refused_repetition_leaves_the_outcome_unknown(services: Services, tmp
         (200, None, "sent"),
     ]
     assert [entry.text for entry in services.ledger.entries if entry.text in {"a", "b"}] == ["a", "a", "a"]
+
+
+class Hasty(BaseHTTPRequestHandler):
+    """A chat service that refuses what is for one conversation before it has read the body, and goes on."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        *_, conversation = self.path.split("/")
+        if conversation != CONVERSATION:
+            self._answer(403, {})
+            return
+        document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(200, sent_message(conversation, document["message_body"]))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _answer(self, status: int, document: object) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def hasty() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hasty) as chat:
+        thread = threading.Thread(target=chat.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{chat.server_port}"
+        chat.shutdown()
+        thread.join()
+
+
+def test_a_hasty_refusal_is_nobody_elses(serve: Serve, hasty: str) -> None:
+    """What is left of its body is not taken for the beginning of the next message, another company's."""
+    server = serve(CHAT_SERVICE_URL=hasty, WEB_CONCURRENCY="1")
+    refused = sending("one-of-another-company", company=GLOBEX, conversation=NOWHERE)
+    answers = [ask(server.port, request) for request in (refused, sending())]
+
+    assert [(answer.status, answer.code, answer.headers["X-Send-Outcome"]) for answer in answers] == [
+        (403, "FORBIDDEN", "not_sent"),
+        (200, None, "sent"),
+    ]

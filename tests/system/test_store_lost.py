@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from tests.system.clients import Answer, Connection, sending, together
+from tests.system.clients import Answer, Connection, ask, sending, together
 from tests.system.conftest import Serve
 from tests.system.processes import PATIENCE, await_until
 from tests.system.servers import Server, gunicorn
 from tests.system.standins import Services
 from tests.unit.stores.servers import Server as Valkey
+from tests.unit.stores.servers import tell
 
 pytestmark = pytest.mark.system
 
@@ -185,3 +187,46 @@ def test_workers_know_how_many_they_are(prepare: Serve, tmp_path: Path) -> None:
     server = prepare(gunicorn("-w", "2"), STORE_URL=f"sqlite:///{tmp_path}/file/state", WEB_CONCURRENCY="1")
 
     each_worker_admits_its_share(server.start(workers=2), "a-member")
+
+
+def what(answer: Answer) -> tuple[int, str | None, str]:
+    """Status, code and outcome."""
+    return answer.status, answer.code, answer.headers["X-Send-Outcome"]
+
+
+def test_a_claim_whose_answer_was_lost_is_given_back(
+    serve: Serve, services: Services, valkey: Valkey, valkey_url: str
+) -> None:
+    """The server stops between the limit and the claim, and stores the claim when it goes on."""
+
+    class Pausing(dict[str, list[dict[str, Any]]]):
+        def get(self, *wanted: Any) -> Any:
+            valkey.pause()
+            return super().get(*wanted)
+
+    server = serve(STORE_URL=valkey_url, WEB_CONCURRENCY="1")
+    services.accounts = Pausing(services.accounts)
+    keyed = sending(headers={"Idempotency-Key": "key"})
+    refused = ask(server.port, keyed)
+    valkey.resume()
+    server.await_events(BACK, seconds=BACK_WITHIN_SECONDS)
+
+    assert what(refused) == (500, "IDEMPOTENCY_UNAVAILABLE", "not_sent")
+    assert [what(ask(server.port, keyed)) for _ in range(2)] == [(200, None, "sent")] * 2
+    assert len(services.ledger.entries) == 1
+
+
+def test_a_record_that_cannot_be_read_is_its_users(serve: Serve, valkey: Valkey, valkey_url: str) -> None:
+    """The process alone admits them and their key is refused; nobody else notices, and no store is lost."""
+    server = serve(STORE_URL=valkey_url, WEB_CONCURRENCY="1")
+    keyed = sending(headers={"Idempotency-Key": "key"})
+    ask(server.port, keyed)
+    for record in cast("list[bytes]", tell(valkey, "KEYS", "send-message:[wk]*")):
+        tell(valkey, "DEL", record)
+        tell(valkey, "RPUSH", record, "x")
+
+    assert what(ask(server.port, sending())) == (200, None, "sent")
+    assert what(ask(server.port, keyed)) == (500, "IDEMPOTENCY_UNAVAILABLE", "not_sent")
+    other = sending("a-member-2", headers={"Idempotency-Key": "key"})
+    assert what(ask(server.port, other)) == (200, None, "sent")
+    assert (server.events("record unreadable") != [], server.events(LOST)) == (True, [])
