@@ -63,6 +63,23 @@ def one(results: Results) -> Lines:
         if key != "stub":
             added = median(rows, "p50") - median(runs["stub"], "p50")
             yield _row(TITLES[key], f"{1e3 * added:.2f} ms", f"{1e3 * median(rows, 'p99'):.2f} ms")
+    yield from _spent(results)
+
+
+def _spent(results: Results) -> Lines:
+    """Where the time that this service adds goes, by the clock."""
+    spent, runs = dict(results["one"]["times"]), results["one"]["runs"]
+    added = 1e3 * (median(runs[SERVICE.key], "p50") - median(runs["stub"], "p50"))
+    computed, total = spent.pop("cpu"), spent.pop("total")
+    yield from ("", "What this service adds, by the clock; stages are medians of its log lines:", "")
+    yield from _head("stage", "p50")
+    for stage, milliseconds in spent.items():
+        yield _row(stage, f"{milliseconds:.2f} ms")
+    yield _row("Flask, guards, body, answer", f"{total - sum(spent.values()):.2f} ms")
+    yield _row("before and after: gunicorn, the log line, metrics, wake-ups", f"{added - total:.2f} ms")
+    yield _row("all", f"{added:.2f} ms")
+    yield ""
+    yield f"Until its log line the thread has computed for {computed:.2f} ms of it."
 
 
 def cold(results: Results) -> Lines:

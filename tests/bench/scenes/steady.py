@@ -2,7 +2,9 @@
 
 import json
 from functools import partial
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 from tests.bench.contenders import AIOHTTP_SAME, ALTERNATING, EVERYBODY, PASS_THROUGH, SERVICE, Contender
 from tests.bench.ground import Ground, Running
@@ -45,12 +47,23 @@ def _share(stretches: list[tuple[int, int]]) -> float:
     return median(counted[a] / counted[b] for a, b in pairs if a % 2 and b in counted)
 
 
-def one(bench: Bench) -> dict[str, Rows]:
-    """One connection, and the same to the stub itself."""
+def one(bench: Bench) -> dict[str, Any]:
+    """One connection, and the same to the stub itself; and what the service's log lines say of each send."""
     with Ground(bench.folder, WARM.users) as ground:
         servers = [_warmed(ground, contender) for contender in EVERYBODY]
+        log = servers[0].place.folder / "log"
+        before = log.stat().st_size
         runs = {one.contender.key: partial(_run, one, ONE) for one in servers}
-        return {"runs": interleave(bench, {"stub": lambda: row(ground.ask_stub(ONE)), **runs})}
+        found = interleave(bench, {"stub": lambda: row(ground.ask_stub(ONE)), **runs})
+        return {"runs": found, "times": _times(log, before)}
+
+
+def _times(log: Path, since: int) -> dict[str, float]:
+    """The median milliseconds of each stage, of the sends logged after the first `since` bytes."""
+    lines = [json.loads(line) for line in log.read_bytes()[since:].splitlines()]
+    sends = [line for line in lines if line["event"] == "request"]
+    stages = [name for name in sends[0] if name.endswith("_ms")]
+    return {name.removesuffix("_ms"): median(line[name] for line in sends) for name in stages}
 
 
 def cold(bench: Bench) -> dict[str, Rows]:
