@@ -25,7 +25,7 @@ _NOT_MODIFIED = 304
 
 
 class Answer:
-    """One response: `begin` reads the head into `status` and `fields`, `read_body` the rest.
+    """One response, not to a HEAD: `begin` reads the head into `status` and `fields`, `read_body` the rest.
 
     Both raise ReceivedError, or the OSError of the socket. `fields` joins headers of the same name with a comma
     (RFC 9110, 5.3); names are in lower case.
@@ -39,9 +39,8 @@ class Answer:
     will_close: bool
     body = b""
 
-    def __init__(self, sock: Receiver, *, method: str | None) -> None:
+    def __init__(self, sock: Receiver) -> None:
         self._received = Received(sock)
-        self._is_head = method == "HEAD"
 
     @property
     def is_followed(self) -> bool:
@@ -106,9 +105,9 @@ class Answer:
         self.will_close = self.version == 10 or "close" in self.fields.get("connection", "").lower()  # noqa: PLR2004  # 1.0
         self.chunked = coding is not None
         self.length = None if length is None else int(length)
-        if self._is_head or self.status in {_NO_CONTENT, _NOT_MODIFIED}:
+        if self.status in {_NO_CONTENT, _NOT_MODIFIED}:
             # A response that cannot have a body but announces one may send it: it must not be the next response.
-            self.will_close |= not self._is_head and (self.chunked or bool(self.length))
+            self.will_close |= self.chunked or bool(self.length)
             self.chunked, self.length = False, 0
         elif not self.chunked and self.length is None:
             self.will_close = True

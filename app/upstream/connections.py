@@ -11,26 +11,24 @@ import requests
 from app.resolver import Lookup
 from app.upstream.answers import Answer
 from app.upstream.received import ReceivedError
-from app.upstream.sockets import DeadlineSocket, Trust, connect, secure
+from app.upstream.sockets import DeadlineSocket, connect, secure
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_METHOD = re.compile(r"[A-Z]{1,16}")
+DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIELDS = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00\r\n]*\r\n)*")
 
 
 class Origin(NamedTuple):
-    """The peer of a connection, and whose certificates it trusts."""
+    """The peer of a connection."""
 
     scheme: str
     host: str
     port: int
-    trust: Trust
 
     @property
     def authority(self) -> str:
         """The value of the Host header (RFC 9110, 7.2), without a default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 class Connection:
@@ -41,18 +39,14 @@ class Connection:
     """
 
     def __init__(
-        self,
-        origin: Origin,
-        context: Callable[[Trust], ssl.SSLContext],
-        lookup: Lookup,
-        made_at: float,
+        self, origin: Origin, lookup: Lookup, context: Callable[[], ssl.SSLContext], made_at: float
     ) -> None:
         self.origin = origin
         self.made_at = made_at
         self.sock: DeadlineSocket | None = None
         self.handed_over = self.reusable = False
-        self._context = context
         self._lookup = lookup
+        self._context = context
 
     def exchange(self, request: requests.PreparedRequest, target: str, deadline: float, room: int) -> Answer:
         """Send the request and read the whole response, both before the deadline (`time.monotonic`).
@@ -72,7 +66,7 @@ class Connection:
         self.handed_over = True
         # Send head and body together, in one packet if they fit.
         sock.sendall(data)
-        answer = Answer(sock, method=request.method)
+        answer = Answer(sock)
         answer.begin()
         if request.body and not answer.succeeds:
             return answer
@@ -93,10 +87,10 @@ class Connection:
 
     def _opened(self, deadline: float) -> DeadlineSocket:
         if self.sock is None:
-            scheme, host, port, trust = self.origin
+            scheme, host, port = self.origin
             self.sock = connect(host, port, deadline, self._lookup)
             if scheme == "https":
-                self.sock = secure(self.sock, self._context(trust), host, deadline)
+                self.sock = secure(self.sock, self._context(), host, deadline)
         return self.sock
 
 
@@ -112,19 +106,8 @@ def _compose(request: requests.PreparedRequest, target: str, origin: Origin) -> 
         raise TypeError("a body is bytes")
     # Raises TypeError for a name or a value that is not a string.
     fields = "".join([name + ": " + value + "\r\n" for name, value in request.headers.items()])
-    is_whole = _FIELDS.fullmatch(fields) and fields.count("\n") == len(request.headers)
-    if not (is_whole and _METHOD.fullmatch(request.method or "")):
-        raise ValueError("more than one line in a method or a field")
-    known = f"\r\n{fields.lower()}"
-    _refuse_doubtful_length(known, len(body))
-    host = "" if "\r\nhost:" in known else f"Host: {origin.authority}\r\n"
-    return f"{request.method} {target} HTTP/1.1\r\n{host}{fields}\r\n".encode("latin-1") + body
-
-
-def _refuse_doubtful_length(fields: str, length: int) -> None:
-    """Raise ValueError unless the body's length is announced: any excess would be taken for the next request."""
-    announced = re.findall(r"\r\ncontent-length: ([^\r]*)", fields)
-    if announced != [str(length)] and (announced or length):
-        raise ValueError("the announced length is not the body's")
-    if "\r\ntransfer-encoding:" in fields:
-        raise ValueError("a body is sent as it is")
+    if not _FIELDS.fullmatch(fields) or fields.count("\n") != len(request.headers):
+        raise ValueError("more than one line in a field")
+    return (
+        f"{request.method} {target} HTTP/1.1\r\nHost: {origin.authority}\r\n{fields}\r\n".encode("latin-1") + body
+    )

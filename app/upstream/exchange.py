@@ -30,7 +30,7 @@ def status_class(response: requests.Response) -> str:
 
 
 class Sender(Protocol):
-    """The transport that an exchange needs; `requests.adapters.BaseAdapter` has this shape."""
+    """The transport that an exchange needs."""
 
     def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
         """Return the complete response within `timeout` seconds; see app.upstream.transport.Transport.send."""

@@ -7,7 +7,7 @@ thread is needed to enforce a total. Deadlines are times of `time.monotonic`.
 import socket
 import ssl
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from app.resolver import Address, Lookup, resolve
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 CONNECT_SECONDS = 1.25
-
-# Whose certificates are trusted: True for the default trust store, or the path to a CA bundle.
-Trust = Literal[True] | str
 
 
 class HandshakeError(OSError):
@@ -115,13 +112,13 @@ def refuse_itself(sock: socket.socket) -> None:
         raise ConnectionRefusedError
 
 
-def tls_context(trust: Trust) -> ssl.SSLContext:
+def tls_context(cafile: str | None) -> ssl.SSLContext:
     """Return a context for TLS 1.2 or newer that verifies the certificate and its host name.
 
-    Raises HandshakeError if the CA bundle cannot be read.
+    None is the default trust store. Raises HandshakeError if the CA bundle cannot be read.
     """
     try:
-        context = ssl.create_default_context(cafile=None if trust is True else trust)
+        context = ssl.create_default_context(cafile=cafile)
     except OSError as error:
         raise HandshakeError from error
     # RFC 9110 section 4.3.4: the common name is ignored.

@@ -6,12 +6,14 @@ import requests
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from app.upstream.connections import DEFAULT_PORTS
 from app.upstream.exchange import Sender
 from app.upstream.transport import TransportError
 
 # Only the trace context is propagated, whatever else is configured, such as the baggage of callers.
 _context = TraceContextTextMapPropagator()
-_PORTS = {"http": 80, "https": 443}
+# From here on a status is an error to a client (OpenTelemetry, "Semantic conventions for HTTP spans").
+_FAILED = 400
 
 
 class Traced:
@@ -32,7 +34,7 @@ class Traced:
         told: dict[str, str | int] = {
             "http.request.method": method,
             "server.address": str(url.hostname),
-            "server.port": url.port or _PORTS[url.scheme],
+            "server.port": url.port or DEFAULT_PORTS[url.scheme],
         }
         with self._tracer.start_as_current_span(
             method,
@@ -52,7 +54,7 @@ class Traced:
             span.set_status(trace.StatusCode.ERROR)
             raise
         span.set_attribute("http.response.status_code", response.status_code)
-        if not response.ok:
+        if response.status_code >= _FAILED:
             span.set_attribute("error.type", str(response.status_code))
             span.set_status(trace.StatusCode.ERROR)
         return response

@@ -1,32 +1,26 @@
-"""A `requests` adapter that knows whether it sent anything, and keeps a total timeout.
+"""A transport for `requests`' requests that knows whether it sent anything, and keeps a total timeout.
 
 Why not the stock adapter: docs/adr/0002-transport.md.
 """
 
-import http.client
 import re
 import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from functools import cached_property
-from typing import Any
 
 import requests
-from requests.adapters import BaseAdapter
-from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
 from app.processes import PerProcess
 from app.resolver import Lookup
 from app.upstream.answers import MAX_BODY_BYTES, Answer
-from app.upstream.connections import Origin
+from app.upstream.connections import DEFAULT_PORTS, Origin
 from app.upstream.pool import Pool
 from app.upstream.received import ReceivedError
-from app.upstream.sockets import HandshakeError, Trust
+from app.upstream.sockets import HandshakeError
 
-DEFAULT_SECONDS = 8.0
 # A response may repeat the body of the request in JSON, which takes up to six bytes for one (RFC 8259, 7).
 # MAX_BODY_BYTES has room for that of a body of _SHORT bytes, besides the rest.
 _SHORT, _ECHO = 8192, 6
@@ -96,12 +90,13 @@ def prepare(
     return request
 
 
-class Transport(BaseAdapter):
+class Transport:
     """One request, one response: no redirect, no retry, no proxy, no .netrc, no cookie, no decoding.
 
     Safe from any thread and after a fork; constructing it opens nothing. `clock` (seconds) measures how long
-    connections have been idle and open, `lookup` is called like `socket.getaddrinfo`. A body longer than
-    `max_body_bytes` is an error; a long request raises that limit by six times what it has beyond 8 KiB.
+    connections have been idle and open, `lookup` is called like `socket.getaddrinfo`. Certificates are those of
+    the default trust store, or of the CA bundle `cafile`. A body longer than `max_body_bytes` is an error; a long
+    request raises that limit by six times what it has beyond 8 KiB.
     """
 
     def __init__(
@@ -109,30 +104,20 @@ class Transport(BaseAdapter):
         *,
         clock: Callable[[], float] = time.monotonic,
         lookup: Lookup = socket.getaddrinfo,
+        cafile: str | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
-        super().__init__()
         self._room = max_body_bytes
-        self._pool = PerProcess(lambda: Pool(clock, lookup))
+        self._pool = PerProcess(lambda: Pool(clock, lookup, cafile))
 
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,  # noqa: ARG002, FBT001, FBT002  # the signature is requests'
-        timeout: Any = None,  # noqa: ANN401  # as above
-        verify: Any = True,  # noqa: ANN401, FBT002  # as above
-        cert: object = None,
-        proxies: object = None,  # noqa: ARG002  # as above
-    ) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
         """Send the request as it is and return its complete response, within `timeout` seconds in all.
 
-        `timeout` (None: DEFAULT_SECONDS) covers lookup and connecting (together at most sockets.CONNECT_SECONDS),
-        TLS, request and response. `verify` is True or the path to a CA bundle. `stream` and `proxies` are ignored.
-        Raises NothingSentError, NoAnswerError; ValueError for unsupported arguments.
+        `timeout` covers lookup and connecting (together at most sockets.CONNECT_SECONDS), TLS, request and
+        response. Raises NothingSentError, NoAnswerError.
         """
-        _refuse_unsupported(timeout, verify, cert)
-        deadline = time.monotonic() + (DEFAULT_SECONDS if timeout is None else timeout)
-        origin, target = _locate(request.url or "", verify)
+        deadline = time.monotonic() + timeout
+        origin, target = _locate(request.url or "")
         pool = self._pool.get()
         connection = pool.take(origin)
         room = self._room + _ECHO * max(0, len(request.body or b"") - _SHORT)
@@ -144,33 +129,24 @@ class Transport(BaseAdapter):
             raise kind(word) from (error if word == "unexpected" else None)
         finally:
             pool.give(connection)
-        return _Reply(request, answer)
+        return _Reply(answer)
 
     def close(self) -> None:
         """Close idle connections; the transport may be used again."""
         self._pool.get().close()
 
 
-def _refuse_unsupported(timeout: object, verify: object, cert: object) -> None:
-    if timeout is not None and not isinstance(timeout, int | float):
-        raise ValueError("the timeout is one number: a total")
-    if verify is not True and not (isinstance(verify, str) and verify):
-        raise ValueError("certificates are always verified: give True or the path to a bundle")
-    if cert is not None:
-        raise ValueError("client certificates are not supported")
-
-
-def _locate(url: str, trust: Trust) -> tuple[Origin, str]:
+def _locate(url: str) -> tuple[Origin, str]:
     """Split the URL by hand, since urllib.parse drops line breaks instead of refusing them."""
     match = _URL.fullmatch(url)
     if not match:
         raise NothingSentError("malformed")
     scheme, address, name, port, target = match.groups()
     scheme = scheme.lower()
-    number = int(port or (443 if scheme == "https" else 80))
+    number = int(port or DEFAULT_PORTS[scheme])
     if number > _LAST_PORT:  # getaddrinfo would take it modulo 65536
         raise NothingSentError("malformed")
-    origin = Origin(scheme, (address or name).lower(), number, trust)
+    origin = Origin(scheme, (address or name).lower(), number)
     return origin, target if target.startswith("/") else "/" + target
 
 
@@ -184,26 +160,13 @@ def _why(error: Exception, *, handed_over: bool) -> tuple[type[TransportError], 
 
 
 class _Reply(requests.Response):
-    """A `requests.Response` that creates its headers and its cookie jar only on access."""
+    """A response that was read to its end; nothing is set but what is used here, and headers only on access."""
 
-    _content_consumed = True
-    _next = raw = encoding = None
-    elapsed = timedelta(0)
-
-    def __init__(self, request: requests.PreparedRequest, answer: Answer) -> None:
+    def __init__(self, answer: Answer) -> None:
         self._content, self._fields = answer.body, answer.fields
         self.status_code = answer.status
-        self.reason = http.client.responses.get(answer.status, "")
-        self.url = request.url or ""
-        self.request = request
-        self.history = []
 
     @cached_property
     def headers(self) -> CaseInsensitiveDict[str]:  # type: ignore[override] # requests declares a variable
         """The headers, by case-insensitive names."""
         return CaseInsensitiveDict(self._fields)
-
-    @cached_property
-    def cookies(self) -> RequestsCookieJar:  # type: ignore[override] # as above
-        """An empty jar: cookies are never kept."""
-        return RequestsCookieJar()

