@@ -4,32 +4,13 @@ import contextlib
 import select
 from collections.abc import Callable
 from selectors import EVENT_READ, DefaultSelector
-from typing import Any, Protocol
+from typing import Any
 
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 _READABLE = 0x1
 # EPOLLONESHOT, on Linux only.
 _ONCE = 1 << 30
-
-
-class Events(Protocol):
-    """The part of `select.epoll` that is used."""
-
-    def register(self, number: int, mask: int, /) -> None:
-        """Watch a file descriptor."""
-
-    def modify(self, number: int, mask: int, /) -> None:
-        """Watch it with this mask from now on; raises FileNotFoundError if it was never registered."""
-
-    def unregister(self, number: int, /) -> None:
-        """Stop watching it."""
-
-    def poll(self, timeout: float, /) -> list[tuple[int, int]]:
-        """Return readable descriptors, after `timeout` seconds at the latest."""
-
-    def close(self) -> None:
-        """Release the resources."""
 
 
 class Poller:
@@ -39,7 +20,9 @@ class Poller:
     and wakes no thread. Only `wait` may be called from any thread.
     """
 
-    def __init__(self, on_readable: Callable[[TConn], None], events: Events | None = None) -> None:
+    def __init__(
+        self, on_readable: Callable[[TConn], None], events: "select.epoll | Elsewhere | None" = None
+    ) -> None:
         self._events = events or (select.epoll() if hasattr(select, "epoll") else Elsewhere())
         self._on_readable = on_readable
         self._sources: dict[int, Callable[[], object]] = {}
@@ -95,7 +78,10 @@ class Poller:
 
 
 class Elsewhere:
-    """Replaces epoll where there is none, as on macOS, whose kqueue also accepts descriptors while polling."""
+    """Replaces epoll where there is none, as on macOS, whose kqueue also accepts descriptors while polling.
+
+    It has the methods of `select.epoll` that are used.
+    """
 
     def __init__(self) -> None:
         self._selector = DefaultSelector()

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from config.serving.poller import Elsewhere, Events, Poller
+from config.serving.poller import Elsewhere, Poller
 
-MAKERS: list[Callable[[], Events]] = [Elsewhere]
+MAKERS: list[Callable[[], "select.epoll | Elsewhere"]] = [Elsewhere]
 if hasattr(select, "epoll"):
     MAKERS.append(select.epoll)
 
@@ -18,7 +18,7 @@ if hasattr(select, "epoll"):
 class Ends:
     """A connection that waits, what it was told, and its client."""
 
-    def __init__(self, make: Callable[[], Events]) -> None:
+    def __init__(self, make: Callable[[], "select.epoll | Elsewhere"]) -> None:
         self.told: list[SimpleNamespace] = []
         self.poller = Poller(self.told.append, make())
         sock, self.client = socket.socketpair()
