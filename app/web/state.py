@@ -91,10 +91,9 @@ class RequestState:
         return self.attempt is not None and self.attempt.answer is not None
 
 
-def begin(environ: dict[str, Any]) -> RequestState:
+def begin(environ: dict[str, Any]) -> None:
     """Create the state of a request that has just arrived."""
-    state = environ[_KEY] = RequestState(environ)
-    return state
+    environ[_KEY] = RequestState(environ)
 
 
 def end(environ: dict[str, Any]) -> None:
@@ -114,13 +113,8 @@ def current() -> Request:
 
 def current_state() -> RequestState:
     """Return the state of the current request."""
-    return state_of(current().environ)
-
-
-def state_of(environ: dict[str, Any]) -> RequestState:
-    """Return the state of this environment's request, created on first access."""
-    state: RequestState | None = environ.get(_KEY)
-    return state or begin(environ)
+    state: RequestState = current().environ[_KEY]
+    return state
 
 
 def verified_user() -> User:

@@ -13,7 +13,7 @@ from app.web.declarations import Operation
 from app.web.facts import Facts, facts_of
 from app.web.logs import Write
 from app.web.metrics import Metrics
-from app.web.state import RequestState, begin, current, end, state_of
+from app.web.state import RequestState, begin, current, current_state, end
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,7 @@ class Watch:
     def note(self, response: Response) -> Response:
         """Log and count a response; a failure to do so leaves the response unchanged."""
         try:
-            request = current()
-            state = state_of(request.environ)
+            request, state = current(), current_state()
             _finish(state)
             facts = facts_of(request, state, response.status_code)
             self._count(facts, state)
