@@ -42,7 +42,7 @@ class _Confirmed(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Watch:
+class _State:
     """The state of fetching in this process; `trouble` is the problem logged last, empty while there is none."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -80,7 +80,7 @@ class FetchedKeys:
         self._slots = slots
         self._clock = clock
         self._wait = wait
-        self._watch = PerProcess(_Watch)
+        self._state = PerProcess(_State)
 
     def candidates(self, header: dict[str, Any]) -> Sequence[VerificationKey]:
         """Return at most MAX_CANDIDATES keys for the token's `alg` and, if it has one, its `kid`.
@@ -91,16 +91,16 @@ class FetchedKeys:
         kid, alg = header.get("kid"), header.get("alg")
         named = [key for key in self.current() if kid in {None, key.kid}]
         if not named:
-            self._watch.get().wanted.set()
+            self._state.get().wanted.set()
         return [key for key in named if alg in key.algorithms][:MAX_CANDIDATES]
 
     def current(self) -> Sequence[VerificationKey]:
         """Return the keys of the latest successful fetch; raises AuthUnavailableError like `candidates`."""
-        watch = self._started()
-        self._await_first_fetch(watch)
-        if watch.confirmed is None or not self._is_current(watch):
+        state = self._started()
+        self._await_first_fetch(state)
+        if state.confirmed is None or not self._is_current(state):
             raise AuthUnavailableError
-        return watch.confirmed.keys
+        return state.confirmed.keys
 
     @property
     def ready(self) -> bool:
@@ -110,8 +110,8 @@ class FetchedKeys:
     @property
     def stale_seconds(self) -> int | None:
         """The age of the keys if there are any and the latest fetch failed, else None."""
-        watch = self._started()
-        return self.age_seconds if watch.confirmed and watch.trouble else None
+        state = self._started()
+        return self.age_seconds if state.confirmed and state.trouble else None
 
     @property
     def age_seconds(self) -> int:
@@ -121,56 +121,56 @@ class FetchedKeys:
 
     def close(self) -> None:
         """Stop fetching in this process; waits for the fetch in progress."""
-        watch = self._watch.get()
-        watch.closing.set()
-        watch.wanted.set()
-        if watch.thread is not None:
-            watch.thread.join()
+        state = self._state.get()
+        state.closing.set()
+        state.wanted.set()
+        if state.thread is not None:
+            state.thread.join()
 
-    def _started(self) -> _Watch:
-        watch = self._watch.get()
+    def _started(self) -> _State:
+        state = self._state.get()
         # If no thread can be started right now, the next request tries again.
-        with watch.lock, suppress(RuntimeError):
-            if watch.thread is None:
-                thread = threading.Thread(target=self._keep_fresh, args=(watch,), name="key-set", daemon=True)
+        with state.lock, suppress(RuntimeError):
+            if state.thread is None:
+                thread = threading.Thread(target=self._keep_fresh, args=(state,), name="key-set", daemon=True)
                 thread.start()
-                watch.thread = thread
-        return watch
+                state.thread = thread
+        return state
 
-    def _await_first_fetch(self, watch: _Watch) -> None:
-        if watch.tried.is_set() or watch.thread is None:
+    def _await_first_fetch(self, state: _State) -> None:
+        if state.tried.is_set() or state.thread is None:
             return
         # Without a slot there is no waiting either, so that a hanging key server leaves threads for others.
         with suppress(OverloadedError), self._slots:
-            watch.tried.wait(FETCH_SECONDS)
+            state.tried.wait(FETCH_SECONDS)
 
-    def _is_current(self, watch: _Watch) -> bool:
-        return watch.confirmed is not None and self._clock() - watch.confirmed.at <= MAX_AGE_SECONDS
+    def _is_current(self, state: _State) -> bool:
+        return state.confirmed is not None and self._clock() - state.confirmed.at <= MAX_AGE_SECONDS
 
-    def _keep_fresh(self, watch: _Watch) -> None:
-        while not watch.closing.is_set():
-            watch.wanted.clear()
+    def _keep_fresh(self, state: _State) -> None:
+        while not state.closing.is_set():
+            state.wanted.clear()
             begun = self._clock()
-            self._refresh(watch, begun)
-            self._wait(watch.closing, begun + self._pause(watch) - self._clock())
-            if not watch.trouble:
+            self._refresh(state, begun)
+            self._wait(state.closing, begun + self._pause(state) - self._clock())
+            if not state.trouble:
                 due = begun + REFRESH_SECONDS * random.uniform(0.8, 1)  # noqa: S311 - spreads load
-                self._wait(watch.wanted, due - self._clock())
+                self._wait(state.wanted, due - self._clock())
 
-    def _pause(self, watch: _Watch) -> float:
+    def _pause(self, state: _State) -> float:
         """Return the least seconds between the starts of two fetches, fewer only while there are no keys."""
-        if self._is_current(watch):
+        if self._is_current(state):
             return PAUSE_SECONDS
-        return min(PAUSE_SECONDS, 2.0 ** min(watch.failures, 5)) * random.uniform(0.5, 1)  # noqa: S311 - as above
+        return min(PAUSE_SECONDS, 2.0 ** min(state.failures, 5)) * random.uniform(0.5, 1)  # noqa: S311 - as above
 
-    def _refresh(self, watch: _Watch, begun: float) -> None:
+    def _refresh(self, state: _State, begun: float) -> None:
         try:
-            self._note_success(watch, _Confirmed(self._fetch(), begun))
+            self._note_success(state, _Confirmed(self._fetch(), begun))
         except (TransportError, KeySetError) as error:
-            self._note_failure(watch, error.reason)
+            self._note_failure(state, error.reason)
         except Exception as error:  # noqa: BLE001 - the thread must go on, and a fetch that raises has failed
-            self._note_failure(watch, type(error).__name__)
-        watch.tried.set()
+            self._note_failure(state, type(error).__name__)
+        state.tried.set()
 
     def _fetch(self) -> tuple[VerificationKey, ...]:
         answer = self._transport.send(self._request, timeout=FETCH_SECONDS)
@@ -178,16 +178,16 @@ class FetchedKeys:
             raise KeySetError("status")
         return read_key_set(answer.content, self._algorithms)
 
-    def _note_success(self, watch: _Watch, confirmed: _Confirmed) -> None:
-        first = watch.confirmed is None
-        watch.confirmed = confirmed
-        if first or watch.trouble:
+    def _note_success(self, state: _State, confirmed: _Confirmed) -> None:
+        first = state.confirmed is None
+        state.confirmed = confirmed
+        if first or state.trouble:
             logger.info("keys loaded" if first else "keys back")
-        watch.failures, watch.trouble = 0, ""
+        state.failures, state.trouble = 0, ""
 
-    def _note_failure(self, watch: _Watch, reason: str) -> None:
-        watch.failures += 1
-        trouble = "missing" if watch.confirmed is None else "stale" if self._is_current(watch) else "expired"
-        if trouble != watch.trouble:
+    def _note_failure(self, state: _State, reason: str) -> None:
+        state.failures += 1
+        trouble = "missing" if state.confirmed is None else "stale" if self._is_current(state) else "expired"
+        if trouble != state.trouble:
             logger.warning("keys %s", trouble, extra={"reason": reason})
-        watch.trouble = trouble
+        state.trouble = trouble
