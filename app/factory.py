@@ -23,14 +23,14 @@ from app.upstream.exchange import Sender, Service
 from app.upstream.slots import Slots
 from app.upstream.tracing import Traced
 from app.upstream.transport import Transport
-from app.web import health, rendering, services, watching
+from app.web import health, rendering, services
 from app.web.application import Application
 from app.web.limits import Limits
 from app.web.metrics import Metrics
+from app.web.monitoring import Gauges, Monitor
 from app.web.operations import hooks, operations, register
 from app.web.proxies import Proxied
 from app.web.reference import data, pages
-from app.web.watching import Gauges, Watch
 from config import store_urls
 from config.checks import rate_limit
 from config.logs import dictionary, write
@@ -59,16 +59,16 @@ def create_app(
     limits = Limits(app, shared, settings.rate_limit)
     made = _services(settings, shared, limits, transport)
     services.install(app.extensions, made)
-    app.watch = made.watch
+    app.monitor = made.monitor
     rendering.install(app)
-    watching.install(app, made.watch)
+    app.after_request(made.monitor.note)
     # Hooks that are added to the application after this are refused.
     own_hooks = hooks(app)
     reference = (data.blueprint, pages.blueprint) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
         register(app, blueprint)
     declared = operations(app, rate_limit, own_hooks)
-    made.watch.operations = declared
+    made.monitor.operations = declared
     if settings.reference:
         data.install(app.extensions, declared, settings.rate_limit)
     return app
@@ -107,7 +107,7 @@ def _services(settings: Settings, store: Store, limits: Limits, transport: Sende
         ),
         largest_body=settings.max_body_bytes,
         readers=Slots(max(min(2, settings.threads - 1), settings.threads // 8)),
-        watch=Watch(Metrics(), _gauges(store, keys, slots, account.breaker, chat.breaker), write),
+        monitor=Monitor(Metrics(), _gauges(store, keys, slots, account.breaker, chat.breaker), write),
     )
 
 

@@ -114,9 +114,9 @@ def post_fork(server: Arbiter, worker: DeadlineWorker) -> None:
 
 
 def post_worker_init(worker: DeadlineWorker) -> None:
-    """Let the worker be told to stop, and connect it to the application's watch, which a wrapper may hide."""
+    """Let the worker be told to stop, and connect it to the application's monitor, which a wrapper may hide."""
     accept_stops()
-    worker.watch = getattr(worker.wsgi, "watch", None)
+    worker.monitor = getattr(worker.wsgi, "monitor", None)
     # What is loaded by now stays: the garbage collector need not scan it again and again.
     gc.collect()
     gc.freeze()

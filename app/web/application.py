@@ -6,7 +6,7 @@ from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
-from app.web.watching import Watch
+from app.web.monitoring import Monitor
 
 
 class _Sessionless(SessionInterface):
@@ -20,18 +20,18 @@ class _Sessionless(SessionInterface):
 
 
 class Application(Flask):
-    """Flask without what no route here uses. The worker publishes the metrics of `watch` and tells it to drain."""
+    """Flask without what no route here uses. The worker has `monitor` publish gauges, and tells it to drain."""
 
-    watch: Watch
+    monitor: Monitor
     session_interface = _Sessionless()
 
     def wsgi_app(self, environ: Any, start_response: Any) -> Any:  # noqa: ANN401 - as Flask declares it
-        """Answer a request, reporting its beginning and its end to `watch`."""
-        self.watch.begin(environ)
+        """Answer a request, reporting its beginning and its end to `monitor`."""
+        self.monitor.begin(environ)
         try:
             return super().wsgi_app(environ, start_response)
         finally:
-            self.watch.end(environ)
+            self.monitor.end(environ)
 
     def ensure_sync(self, func: Any) -> Any:  # noqa: ANN401 - as Flask declares it
         """Skip Flask's coroutine check, which runs on each request: every view and hook is synchronous."""

@@ -36,7 +36,7 @@ def ready() -> Response:
     """Return whether requests should be routed to this process, and if not, why."""
     keys = services().tokens.keys
     reasons = [] if keys.ready else [NO_KEY]
-    if services().watch.draining:
+    if services().monitor.draining:
         reasons.append(DRAINING)
     document: dict[str, Any] = {"status": "not ready" if reasons else "ready", "reasons": reasons}
     age = keys.stale_seconds

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, Response
+from flask import Response
 
 from app.web import logs
 from app.web.declarations import Operation
@@ -21,7 +21,7 @@ Gauges = Callable[[], dict[tuple[str, ...], float]]
 
 
 @dataclass(slots=True)
-class Watch:
+class Monitor:
     """Observes every request of an application; `gauges` returns current values by (name, *labels), `write` logs.
 
     `draining` means that this process accepts no more requests.
@@ -80,11 +80,6 @@ class Watch:
             self.metrics.count(facts, state.stages)
         except Exception as error:  # noqa: BLE001 - as above
             _tell("answer not counted", error)
-
-
-def install(app: Flask, watch: Watch) -> None:
-    """Log and count every response of the application."""
-    app.after_request(watch.note)
 
 
 def _finish(state: RequestState) -> None:

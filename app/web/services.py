@@ -15,8 +15,8 @@ from app.tokens.verifier import TokenVerifier
 from app.upstream.exchange import Service
 from app.upstream.slots import Slots
 from app.web.limits import Limits
+from app.web.monitoring import Monitor
 from app.web.state import current_state
-from app.web.watching import Watch
 
 C = TypeVar("C", bound=Client)
 
@@ -37,7 +37,7 @@ class Services:
     idempotency: Idempotency
     largest_body: int
     readers: Slots
-    watch: Watch
+    monitor: Monitor
 
 
 def install(extensions: dict[str, Any], services: Services) -> None:

@@ -42,7 +42,7 @@ _OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
 _REFUSAL = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Watch(Protocol):
+class Monitor(Protocol):
     """The application's view of its own state."""
 
     def publish(self) -> None:
@@ -59,7 +59,7 @@ class DeadlineWorker(IntakeWorker):
     body of more than `largest_body` bytes is cut too; the application must reject it. All close the connection.
     """
 
-    watch: Watch | None = None
+    monitor: Monitor | None = None
     # Gunicorn's: False once the worker is stopping.
     alive: bool
 
@@ -83,14 +83,14 @@ class DeadlineWorker(IntakeWorker):
             return
         self._next_publication = now + 1.0
         super().notify()
-        if self.watch is not None:
-            self.watch.publish()
+        if self.monitor is not None:
+            self.monitor.publish()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start to drain."""
         self.is_told_to_stop = True
-        if self.watch is not None:
-            self.watch.drain()
+        if self.monitor is not None:
+            self.monitor.drain()
         super().handle_exit(sig, frame)
 
     def is_parent_alive(self) -> bool:

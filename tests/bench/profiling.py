@@ -47,7 +47,7 @@ STAGES = {
     "app/web/logs": "log",
     "config/logs": "log",
     "app/web/metrics": "metrics",
-    "app/web/watching": "metrics",
+    "app/web/monitoring": "metrics",
     "app/": "guards and state",
 }
 # Where a file of ours only waits for what Flask does.

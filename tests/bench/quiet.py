@@ -42,5 +42,5 @@ class Alternating:
 app = create_app()
 _hooks = app.after_request_funcs[None]
 # Fails where requests are noted in another way, so that nothing is compared with itself.
-_place = _hooks.index(app.watch.note)  # type: ignore[attr-defined] # of our own kind of Flask
+_place = _hooks.index(app.monitor.note)  # type: ignore[attr-defined] # of our own kind of Flask
 _hooks[_place] = Alternating(_hooks[_place], Path(os.environ["STRETCHES"])).note

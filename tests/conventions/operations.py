@@ -18,7 +18,7 @@ from tests.wire import Wire, reply
 
 _APP = create_app(load(ENVIRON), transport=Wire())
 assert isinstance(_APP, Application)
-OPERATIONS = [*_APP.watch.operations]
+OPERATIONS = [*_APP.monitor.operations]
 
 
 class Scratch:

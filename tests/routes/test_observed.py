@@ -75,13 +75,13 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Heard:
 def counted(app: Flask, name: str, **labels: str) -> float:
     """The value of a series; 0 where there is none."""
     assert isinstance(app, Application)
-    return app.watch.metrics.registry.get_sample_value(f"send_message_{name}", labels) or 0
+    return app.monitor.metrics.registry.get_sample_value(f"send_message_{name}", labels) or 0
 
 
 def by_label(app: Flask, name: str, label: str) -> dict[str, float]:
     """The values of a metric by one of its labels."""
     assert isinstance(app, Application)
-    samples = [sample for metric in app.watch.metrics.registry.collect() for sample in metric.samples]
+    samples = [sample for metric in app.monitor.metrics.registry.collect() for sample in metric.samples]
     return {it.labels[label]: it.value for it in samples if it.name == f"send_message_{name}"}
 
 
@@ -219,7 +219,7 @@ def test_a_lost_store_is_told(environ: dict[str, str], wire: Wire, lines: Heard)
     caller = Caller(CheckedClient(app))
     assert caller.send().status_code == 200
     assert caller.send(headers={"Idempotency-Key": "1"}).status_code == 500
-    app.watch.publish()
+    app.monitor.publish()
     store.close()
     assert [line["store"] for line in lines] == ["local", "local"]
     assert counted(app, "limit_decisions_total", decision="admitted", store="local") == 2
@@ -230,8 +230,8 @@ def test_a_lost_store_is_told(environ: dict[str, str], wire: Wire, lines: Heard)
 def test_what_is_published(app: Flask) -> None:
     """How things stand in a process that has nothing to do."""
     assert isinstance(app, Application)
-    app.watch.publish()
-    app.watch.publish()
+    app.monitor.publish()
+    app.monitor.publish()
     told = ("workers", "workers_ready", "workers_started_total", "slots", "slots_taken", "in_flight")
     assert [counted(app, name) for name in told] == [1, 1, 1, 24, 0, 0]
     assert by_label(app, "circuit_open_workers", "service") == {"account": 0, "chat": 0}
@@ -240,10 +240,10 @@ def test_what_is_published(app: Flask) -> None:
 def test_every_series_begins_at_zero(app: Flask, caller: Caller, wire: Wire) -> None:
     """A first failure is seen only where there was a zero before it: nothing adds a series later."""
     assert isinstance(app, Application)
-    app.watch.publish()
+    app.monitor.publish()
 
     def series() -> set[tuple[str, ...]]:
-        samples = [sample for metric in app.watch.metrics.registry.collect() for sample in metric.samples]
+        samples = [sample for metric in app.monitor.metrics.registry.collect() for sample in metric.samples]
         return {(it.name, *it.labels.values()) for it in samples if "stage_seconds" not in it.name}
 
     before = series()
@@ -261,7 +261,7 @@ def test_an_open_circuit_is_published(environ: dict[str, str], wire: Wire) -> No
     assert isinstance(app, Application)
     wire.answer_chat = lambda *_: NothingSentError("refused")
     Caller(CheckedClient(app)).send()
-    app.watch.publish()
+    app.monitor.publish()
     assert by_label(app, "circuit_open_workers", "service") == {"account": 0, "chat": 1}
 
 
@@ -277,7 +277,7 @@ def test_nobody_makes_up_labels(app: Flask, caller: Caller, method: str) -> None
 def test_nothing_that_is_seen_changes_an_answer(caller: Caller, app: Flask, wire: Wire, lines: Heard) -> None:
     """Whatever breaks in the metrics, a sent message stays sent, and has its line in the log."""
     assert isinstance(app, Application)
-    app.watch.metrics._requests = None  # type: ignore[assignment] # as broken as can be
+    app.monitor.metrics._requests = None  # type: ignore[assignment] # as broken as can be
     answer = caller.send()
     assert (answer.status_code, answer.headers["X-Send-Outcome"], len(wire.chats)) == (200, "sent", 1)
     assert [line["send_outcome"] for line in lines] == ["sent"]
