@@ -12,9 +12,9 @@ from app import routes
 from app.accounts import Accounts
 from app.idempotency import Idempotency
 from app.stores import Store
+from app.stores.factory import open_store
 from app.stores.failover import FailoverStore
 from app.stores.memory import MemoryStore
-from app.stores.opening import open_store
 from app.tokens.fetched import MAX_SET_BYTES, FetchedKeys
 from app.tokens.keys import FixedKeys, KeySource
 from app.tokens.verifier import TokenVerifier
