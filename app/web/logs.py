@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Request, Response
 
-from app.web.facts import Facts
+from app.web.labels import Labels
 from app.web.state import RequestState
 
 logger = logging.getLogger(__name__)
@@ -25,40 +25,40 @@ _MOST_DIGITS = 18
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 
-def log(write: Write, facts: Facts, request: Request, state: RequestState, response: Response) -> None:
+def log(write: Write, labels: Labels, request: Request, state: RequestState, response: Response) -> None:
     """Write the log line of a response: a warning for a 5xx, which is not the caller's fault."""
-    if logger.isEnabledFor(_level(facts)):
-        write(_line(facts, request, state, response))
+    if logger.isEnabledFor(_level(labels)):
+        write(_line(labels, request, state, response))
 
 
-def _level(facts: Facts) -> int:
-    return logging.INFO if facts.status < _SERVER_ERROR else logging.WARNING
+def _level(labels: Labels) -> int:
+    return logging.INFO if labels.status < _SERVER_ERROR else logging.WARNING
 
 
 @cache
-def _words(facts: Facts) -> dict[str, Any]:
-    """Return the fields that depend on the facts alone, cached: there are few combinations. Callers must copy."""
+def _words(labels: Labels) -> dict[str, Any]:
+    """Return the fields that depend on the labels alone, cached: there are few combinations. Callers must copy."""
     words = {
         # Keeps the first position; the value is set when the line is written.
         "time": None,
-        "level": logging.getLevelName(_level(facts)),
+        "level": logging.getLevelName(_level(labels)),
         "logger": logger.name,
         "event": "request",
-        "route": facts.route,
-        "status": facts.status,
-        "code": facts.code,
-        "send_outcome": facts.outcome,
-        "reason": facts.reason,
+        "route": labels.route,
+        "status": labels.status,
+        "code": labels.code,
+        "send_outcome": labels.outcome,
+        "reason": labels.reason,
     }
-    found = {"limit": facts.decision, "store": facts.decider, "account": facts.lookup}
+    found = {"limit": labels.decision, "store": labels.decider, "account": labels.lookup}
     return words | {name: word for name, word in found.items() if word}
 
 
-def _line(facts: Facts, request: Request, state: RequestState, response: Response) -> dict[str, Any]:
+def _line(labels: Labels, request: Request, state: RequestState, response: Response) -> dict[str, Any]:
     correlation, user = state.correlation, state.user
     _, trace_id, span_id, _ = correlation.traceparent.split("-")
     announced = request.environ.get("CONTENT_LENGTH", "")
-    line = _words(facts) | {
+    line = _words(labels) | {
         "request_id": correlation.request_id,
         "trace_id": trace_id,
         "span_id": span_id,

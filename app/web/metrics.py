@@ -16,9 +16,9 @@ from app.errors import every_error
 from app.upstream.exchange import ANSWERS
 from app.upstream.transport import NoAnswerError, NothingSentError
 from app.version import VERSION
-from app.web.cells import Count, Observe, counting, observing
 from app.web.declarations import Operation
-from app.web.facts import ACCEPTED, DECIDERS, DECISIONS, KEYS, LOOKUPS, REPLAYED, Facts
+from app.web.increments import Count, Observe, counting, observing
+from app.web.labels import ACCEPTED, DECIDERS, DECISIONS, KEYS, LOOKUPS, REPLAYED, Labels
 
 # In seconds: from requests answered from memory to requests ended by a deadline.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -69,7 +69,7 @@ class Metrics:
         }
         # Held for all the increments of a response.
         self._lock = Lock()
-        self._counts: dict[Facts, Count] = {}
+        self._counts: dict[Labels, Count] = {}
         self._observations: dict[tuple[str, ...], Observe] = {}
 
     def begin(self, operations: Iterable[Operation]) -> None:
@@ -92,11 +92,11 @@ class Metrics:
                 metric.labels(*labels)
         self._workers.inc()
 
-    def count(self, facts: Facts, stages: dict[str, float]) -> None:
+    def count(self, labels: Labels, stages: dict[str, float]) -> None:
         """Count one response and observe the seconds of its stages."""
         with self._lock:
-            (self._counts.get(facts) or self._count_of(facts))()
-            names = (facts.route or NONE, *stages)
+            (self._counts.get(labels) or self._count_of(labels))()
+            names = (labels.route or NONE, *stages)
             (self._observations.get(names) or self._observation_of(*names))(stages.values())
 
     def set(self, name: str, value: float, *labels: str) -> None:
@@ -104,19 +104,19 @@ class Metrics:
         gauge = self._gauges[name]
         (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def _count_of(self, facts: Facts) -> Count:
-        """Make and cache the function that increments the series of these facts."""
-        code = facts.code or NONE
-        series = [self._requests.labels(facts.method, facts.route or NONE, str(facts.status), code)]
-        if facts.outcome:
-            series.append(self._sends.labels(facts.outcome, facts.reason or NONE))
-        if facts.decision:
-            series.append(self._limits.labels(facts.decision, facts.decider))
-        if facts.lookup:
-            series.append(self._accounts.labels(facts.lookup))
-        if facts.key:
-            series.append(self._keys.labels(facts.key))
-        found = self._counts[facts] = counting(series)
+    def _count_of(self, labels: Labels) -> Count:
+        """Make and cache the function that increments the series of these labels."""
+        code = labels.code or NONE
+        series = [self._requests.labels(labels.method, labels.route or NONE, str(labels.status), code)]
+        if labels.outcome:
+            series.append(self._sends.labels(labels.outcome, labels.reason or NONE))
+        if labels.decision:
+            series.append(self._limits.labels(labels.decision, labels.decider))
+        if labels.lookup:
+            series.append(self._accounts.labels(labels.lookup))
+        if labels.key:
+            series.append(self._keys.labels(labels.key))
+        found = self._counts[labels] = counting(series)
         return found
 
     def _observation_of(self, template: str, *stages: str) -> Observe:

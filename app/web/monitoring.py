@@ -10,7 +10,7 @@ from flask import Response
 
 from app.web import logs
 from app.web.declarations import Operation
-from app.web.facts import Facts, facts_of
+from app.web.labels import Labels, labels_of
 from app.web.logs import Write
 from app.web.metrics import Metrics
 from app.web.state import RequestState, begin, current, current_state, end
@@ -66,18 +66,18 @@ class Monitor:
         try:
             request, state = current(), current_state()
             _finish(state)
-            facts = facts_of(request, state, response.status_code)
-            self._count(facts, state)
-            logs.log(self.write, facts, request, state, response)
+            labels = labels_of(request, state, response.status_code)
+            self._count(labels, state)
+            logs.log(self.write, labels, request, state, response)
         except Exception as error:  # noqa: BLE001 - a sent message is never turned into an error
             _tell("answer not noted", error)
         return response
 
-    def _count(self, facts: Facts, state: RequestState) -> None:
+    def _count(self, labels: Labels, state: RequestState) -> None:
         # Failures are isolated: metrics still count when the log cannot be written, and the log still records a
         # message's outcome when metrics fail.
         try:
-            self.metrics.count(facts, state.stages)
+            self.metrics.count(labels, state.stages)
         except Exception as error:  # noqa: BLE001 - as above
             _tell("answer not counted", error)
 

@@ -10,7 +10,7 @@ import pytest
 from app.errors import ServiceError, every_error
 from app.upstream.exchange import ANSWERS
 from app.upstream.transport import NoAnswerError, NothingSentError
-from app.web.facts import ACCEPTED, REPLAYED
+from app.web.labels import ACCEPTED, REPLAYED
 from tests.conventions.watched import (
     ALWAYS,
     PARTS,

@@ -144,7 +144,7 @@ folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 metric_files.make_room(folder)
 before = {file.name: file.stat().st_size for file in folder.glob("*.db")}
 from app.web.declarations import Declaration
-from app.web.facts import Facts
+from app.web.labels import Labels
 from app.web.metrics import Metrics
 from app.web.declarations import Operation
 rules = [f"/v1/an-operation-of-many/<company_id>/<conversation_id>/{number}" for number in range(40)]
@@ -152,7 +152,8 @@ metrics = Metrics()
 metrics.begin(Operation("POST", rule, "tag.view", (), print, Declaration(sends=True)) for rule in rules)
 stages = dict.fromkeys(("auth", "limit", "account", "upstream", "total"), 0.1)
 for rule in rules:
-    metrics.count(Facts("POST", rule, 200, None, "sent", "accepted", "admitted", "shared", "asked", "new"), stages)
+    labels = Labels("POST", rule, 200, None, "sent", "accepted", "admitted", "shared", "asked", "new")
+    metrics.count(labels, stages)
 assert before == {file.name: file.stat().st_size for file in folder.glob("*.db")}, before
 """
 

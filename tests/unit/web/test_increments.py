@@ -16,7 +16,7 @@ WORKER = """\
 import json, sys
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from app.web.cells import counting, observing
+from app.web.increments import counting, observing
 bounds, seen = json.loads(sys.argv[1])
 alone = CollectorRegistry()
 counters = [Counter(name, "What", registry=alone) for name in ("asked", "told")]

@@ -32,8 +32,8 @@ KEYS = ("new", REPLAYED, *_ENDS_OF_KEYS.values())
 DECISIONS, DECIDERS = ("refused", "admitted"), ("local", "shared")
 
 
-class Facts(NamedTuple):
-    """Facts about a response, with few enough combinations to be a cache key. None: the request ended earlier."""
+class Labels(NamedTuple):
+    """Labels of a response, with few enough combinations to be a cache key. None: the request ended earlier."""
 
     method: str
     route: str | None
@@ -47,10 +47,10 @@ class Facts(NamedTuple):
     key: str | None
 
 
-def facts_of(request: Request, state: RequestState, status: int) -> Facts:
+def labels_of(request: Request, state: RequestState, status: int) -> Labels:
     """Summarize a request that was answered with this status."""
     error, decision, rule = state.error, state.decision, request.url_rule
-    return Facts(
+    return Labels(
         request.method if request.method in _METHODS else "other",
         rule.rule if rule else None,
         status,
