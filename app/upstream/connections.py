@@ -9,8 +9,8 @@ from typing import NamedTuple
 import requests
 
 from app.resolver import Lookup
-from app.upstream.answers import Answer
 from app.upstream.received import ReceivedError
+from app.upstream.responses import HTTPResponse
 from app.upstream.sockets import DeadlineSocket, connect, secure
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -48,7 +48,7 @@ class Connection:
         self._lookup = lookup
         self._context = context
 
-    def exchange(self, request: requests.PreparedRequest, target: str, deadline: float, room: int) -> Answer:
+    def exchange(self, request: requests.PreparedRequest, target: str, deadline: float, room: int) -> HTTPResponse:
         """Send the request and read the whole response, both before the deadline (`time.monotonic`).
 
         A body of more than `room` bytes is an error, but a 4xx refuses by its head, whatever its body. If the
@@ -66,7 +66,7 @@ class Connection:
         self.handed_over = True
         # Send head and body together, in one packet if they fit.
         sock.sendall(data)
-        answer = Answer(sock)
+        answer = HTTPResponse(sock)
         answer.begin()
         if request.body and not answer.succeeds:
             return answer

@@ -18,7 +18,7 @@ MAX_IDLE_CONNECTIONS = 64
 MAX_AGE_SECONDS = 60
 
 
-class Pool:
+class ConnectionPool:
     """Idle connections, latest first, at most MAX_IDLE_CONNECTIONS per origin; safe from any thread.
 
     `clock` returns seconds and measures how long a connection has been idle and open. Connections resolve host

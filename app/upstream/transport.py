@@ -15,10 +15,10 @@ from requests.structures import CaseInsensitiveDict
 
 from app.processes import PerProcess
 from app.resolver import Lookup
-from app.upstream.answers import MAX_BODY_BYTES, Answer
 from app.upstream.connections import DEFAULT_PORTS, Origin
-from app.upstream.pool import Pool
+from app.upstream.pool import ConnectionPool
 from app.upstream.received import ReceivedError
+from app.upstream.responses import MAX_BODY_BYTES, HTTPResponse
 from app.upstream.sockets import HandshakeError
 
 # A response may repeat the body of the request in JSON, which takes up to six bytes for one (RFC 8259, 7).
@@ -108,7 +108,7 @@ class Transport:
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._room = max_body_bytes
-        self._pool = PerProcess(lambda: Pool(clock, lookup, cafile))
+        self._pool = PerProcess(lambda: ConnectionPool(clock, lookup, cafile))
 
     def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
         """Send the request as it is and return its complete response, within `timeout` seconds in all.
@@ -162,7 +162,7 @@ def _why(error: Exception, *, handed_over: bool) -> tuple[type[TransportError], 
 class _Reply(requests.Response):
     """A response that was read to its end; nothing is set but what is used here, and headers only on access."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: HTTPResponse) -> None:
         self._content, self._fields = answer.body, answer.fields
         self.status_code = answer.status
 

@@ -17,8 +17,8 @@ from config.serving.accepting import AcceptingWorker
 from config.serving.arrivals import Arrival, Farewell, Pause
 from config.serving.client import Client
 from config.serving.poller import Poller
-from config.serving.pool import Pool
 from config.serving.reader import Reader
+from config.serving.thread_pool import ThreadPool
 
 # How late a missed deadline may be noticed while other connections are served.
 LOOK_SECONDS = 0.25
@@ -39,9 +39,9 @@ class IntakeWorker(AcceptingWorker):
         super().__init__(*args, **kwargs)
         self._next_look = 0.0
 
-    def get_thread_pool(self) -> Pool[Client]:
+    def get_thread_pool(self) -> ThreadPool[Client]:
         """Create the thread pool."""
-        return Pool(self.cfg.threads, self._serve)
+        return ThreadPool(self.cfg.threads, self._serve)
 
     def run(self) -> None:
         """Serve until told to stop."""

@@ -24,7 +24,7 @@ from typing import Any
 
 from config.logs import dictionary
 from config.serving import metric_files
-from config.serving.observer import JSON, Answer, Observer, encoded
+from config.serving.observer import JSON, Observer, Reply, encoded
 from config.serving.patience import PATIENCE, Patient
 
 logger = logging.getLogger("config.serving.listener")
@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
         self._give((status, JSON, encoded(document)), request_id, **headers)
 
-    def _give(self, answer: Answer, request_id: str, **headers: str) -> None:
+    def _give(self, answer: Reply, request_id: str, **headers: str) -> None:
         status, kind, body = answer
         self.connection.settimeout(PATIENCE)
         self.send_response(status)
@@ -124,7 +124,7 @@ class _Server(ThreadingHTTPServer):
         self.socket.close()
         self.socket = listening
         self._free = threading.BoundedSemaphore(_MOST)
-        self.paths: dict[str, Callable[[str], Answer]] = {
+        self.paths: dict[str, Callable[[str], Reply]] = {
             "/metrics": observer.metrics,
             "/health/live": observer.live,
             "/health/ready": observer.ready,

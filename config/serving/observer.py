@@ -15,7 +15,7 @@ from config.serving import metric_files
 JSON = "application/json"
 
 # Status, content type, body.
-Answer = tuple[int, str, bytes]
+Reply = tuple[int, str, bytes]
 
 
 class Observer:
@@ -25,7 +25,7 @@ class Observer:
         self.draining = False
         self._folder = folder
 
-    def metrics(self, accepted: str) -> Answer:
+    def metrics(self, accepted: str) -> Reply:
         """Return all metrics, in the format that the Accept header `accepted` selects."""
         registry = CollectorRegistry()
         Gauge("draining", "1 once the master was told to stop", namespace="send_message", registry=registry).set(
@@ -43,11 +43,11 @@ class Observer:
         """Return what all workers have counted; the registry calls this method."""
         return self._collect("")
 
-    def live(self, _: str) -> Answer:
+    def live(self, _: str) -> Reply:
         """Return 200: the listener is alive, and so is its master."""
         return HTTPStatus.OK, JSON, encoded({"status": "ok"})
 
-    def ready(self, _: str) -> Answer:
+    def ready(self, _: str) -> Reply:
         """Return whether requests should be sent here, and the reasons if not."""
         total = {
             metric.name: sum(sample.value for sample in metric.samples) for metric in self._collect("gauge_live")

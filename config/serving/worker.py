@@ -23,10 +23,10 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
 
 from config.serving import metric_files
-from config.serving.answer import Answer, GoneError
 from config.serving.client import Client
 from config.serving.intake import IntakeWorker
 from config.serving.plain import Environ, Plain
+from config.serving.response import GoneError, OnePacketResponse
 
 # Statuses of what the parser rejects; 400 for anything else.
 _REFUSALS = {
@@ -154,13 +154,13 @@ class DeadlineWorker(IntakeWorker):
         # As in gunicorn, as many connections as there are threads are reserved for new ones.
         return bool(self.alive and self.cfg.keepalive and len(self.poller) < self.max_keepalived)
 
-    def _opened(self, req: Request | Plain, conn: Client) -> tuple[Answer, Environ]:
+    def _opened(self, req: Request | Plain, conn: Client) -> tuple[OnePacketResponse, Environ]:
         if isinstance(req, Plain):
-            return Answer(req, conn.sock, self.cfg), req.environ
+            return OnePacketResponse(req, conn.sock, self.cfg), req.environ
         # The whole request has arrived (RFC 9110 section 10.1.1). Gunicorn would wait here until the client takes
         # a 100 Continue.
         req._expected_100_continue = False  # noqa: SLF001 - gunicorn has no other way
-        answer, environ = create(req, conn.sock, conn.client, conn.server, self.cfg, Answer)
+        answer, environ = create(req, conn.sock, conn.client, conn.server, self.cfg, OnePacketResponse)
         if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
             # Gunicorn would pass on a body with further codings as if it had none.
             raise UnsupportedTransferCoding(environ["HTTP_TRANSFER_ENCODING"])
@@ -168,7 +168,7 @@ class DeadlineWorker(IntakeWorker):
             req.force_close()
         return answer, {**environ, "wsgi.multithread": True}
 
-    def _answer(self, environ: Environ, answer: Answer) -> None:
+    def _answer(self, environ: Environ, answer: OnePacketResponse) -> None:
         pieces = self.wsgi(environ, answer.start_response)
         try:
             for piece in pieces:

@@ -13,7 +13,7 @@ from time import monotonic
 
 import pytest
 
-from config.serving.answer import ANSWER_SECONDS
+from config.serving.response import ANSWER_SECONDS
 from tests.system.clients import Connection, Request, sending
 from tests.system.conftest import Serve
 

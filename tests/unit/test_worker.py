@@ -161,7 +161,7 @@ def test_nobody_is_waited_for_who_cannot_be_taken_in() -> None:
 
 
 def test_what_is_asked_of_a_parser() -> None:
-    """Only what `Reader` has; and nothing is done to an answer that `Answer` leaves out."""
+    """Only what `Reader` has; and nothing is done to an answer that `OnePacketResponse` leaves out."""
     source = inspect.getsource(ThreadWorker.handle) + inspect.getsource(ThreadWorker._keepalive_after)
     assert set(re.findall(r"conn\.parser(\.\w+)?", source)) == {"", ".finish_body"}
     parameters = list(inspect.signature(create).parameters)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 _Job = TypeVar("_Job")
 
 
-class Pool(Generic[_Job]):
+class ThreadPool(Generic[_Job]):
     """At most `most` threads, each started when there is a job and none is free.
 
     Only the thread that created the pool may submit jobs. They start in order, and `do` must not raise.

@@ -11,7 +11,7 @@ from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.http.errors import InvalidResponseHeader, InvalidResponseHeaderName  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import Response  # type: ignore[import-untyped]
 
-from config.serving.answer import Answer, GoneError
+from config.serving.response import GoneError, OnePacketResponse
 
 Fields = list[tuple[str, str]]
 
@@ -82,7 +82,7 @@ def answered(kind: Callable[..., Response], ends: tuple[socket.socket, socket.so
 @pytest.mark.parametrize("name", ANSWERS)
 def test_it_is_what_gunicorn_sends(ends: tuple[socket.socket, socket.socket], name: str) -> None:
     """Byte for byte, but for the second in which it is sent."""
-    ours, gunicorns = (b"".join(answered(kind, ends, name)) for kind in (Answer, Response))
+    ours, gunicorns = (b"".join(answered(kind, ends, name)) for kind in (OnePacketResponse, Response))
     assert DATE.search(ours)
     assert DATE.sub(b"\r\n", ours) == DATE.sub(b"\r\n", gunicorns)
 
@@ -91,13 +91,13 @@ def test_it_is_what_gunicorn_sends(ends: tuple[socket.socket, socket.socket], na
 def test_head_and_body_come_in_one_packet(ends: tuple[socket.socket, socket.socket], name: str) -> None:
     """Or in as many as the application has pieces."""
     pieces = [piece for piece in ANSWERS[name][3][:2] if piece]
-    assert len(answered(Answer, ends, name)) == max(1, len(pieces)) + 1
+    assert len(answered(OnePacketResponse, ends, name)) == max(1, len(pieces)) + 1
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-B: c", "a\nb", "a\0", "a\x7f", "\u20ac"])
 def test_no_value_makes_another_field(ends: tuple[socket.socket, socket.socket], value: str) -> None:
     """Gunicorn's error is raised before a byte is sent."""
-    answer = Answer(Asked(), ends[0], Config())
+    answer = OnePacketResponse(Asked(), ends[0], Config())
     with pytest.raises(InvalidResponseHeader):
         answer.start_response("200 OK", [*JSON, ("X-A", value)])
     assert not [*packets(ends[1])]
@@ -107,12 +107,12 @@ def test_no_value_makes_another_field(ends: tuple[socket.socket, socket.socket],
 def test_no_name_makes_another_field(ends: tuple[socket.socket, socket.socket], name: str) -> None:
     """Nor is one sent that is none."""
     with pytest.raises(InvalidResponseHeaderName):
-        Answer(Asked(), ends[0], Config()).start_response("200 OK", [*JSON, (name, "a")])
+        OnePacketResponse(Asked(), ends[0], Config()).start_response("200 OK", [*JSON, (name, "a")])
 
 
 def test_nothing_is_sent_before_there_is_a_piece(ends: tuple[socket.socket, socket.socket]) -> None:
     """Until then an answer can be replaced (PEP 3333), and afterwards no more."""
-    answer, failure = Answer(Asked(), ends[0], Config()), ValueError("late")
+    answer, failure = OnePacketResponse(Asked(), ends[0], Config()), ValueError("late")
     answer.start_response("200 OK", [*JSON, ("X-A", "b")])
     answer.write(b"")
     assert not [*packets(ends[1])]
@@ -127,7 +127,7 @@ def test_nothing_is_sent_before_there_is_a_piece(ends: tuple[socket.socket, sock
 
 def test_what_is_added_later_is_not_sent(ends: tuple[socket.socket, socket.socket]) -> None:
     """The list of fields stays the application's: it is judged, and copied, when it is given."""
-    answer, fields = Answer(Asked(), ends[0], Config()), [*JSON]
+    answer, fields = OnePacketResponse(Asked(), ends[0], Config()), [*JSON]
     answer.start_response("200 OK", fields)
     fields.append(("X-A", "b\r\nX-B: c"))
     answer.write(b"{}")
@@ -139,7 +139,7 @@ def test_who_does_not_take_it_has_gone() -> None:
     one, other = socket.socketpair()
     with one, other:
         one.settimeout(0.01)
-        answer = Answer(Asked(), one, Config())
+        answer = OnePacketResponse(Asked(), one, Config())
         answer.start_response("200 OK", [])
         with pytest.raises(GoneError):
             answer.write(bytes(10_000_000))
@@ -150,7 +150,7 @@ def test_nothing_follows_a_body_that_is_too_short(
     ends: tuple[socket.socket, socket.socket], pieces: list[bytes], *, may: bool
 ) -> None:
     """The client would take the next answer for its end."""
-    answer = Answer(Asked(), ends[0], Config())
+    answer = OnePacketResponse(Asked(), ends[0], Config())
     answer.start_response("200 OK", JSON)
     for piece in pieces:
         answer.write(piece)
@@ -162,4 +162,4 @@ def test_fields_are_texts(ends: tuple[socket.socket, socket.socket]) -> None:
     """As PEP 3333 wants it."""
     for wrong in [("X-A", 1), (b"X-A", "b"), ("X-A", None)]:
         with pytest.raises(TypeError):
-            Answer(Asked(), ends[0], Config()).start_response("200 OK", [wrong])
+            OnePacketResponse(Asked(), ends[0], Config()).start_response("200 OK", [wrong])

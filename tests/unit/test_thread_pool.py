@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from config.serving.pool import Pool
+from config.serving.thread_pool import ThreadPool
 
 
 def test_jobs_are_done_in_order() -> None:
@@ -18,7 +18,7 @@ def test_jobs_are_done_in_order() -> None:
         names.append(current_thread().name)
         done.append(number)
 
-    pool = Pool(1, do)
+    pool = ThreadPool(1, do)
     for number in range(100):
         pool.submit(number)
     pool.shutdown(wait=True)
@@ -34,7 +34,7 @@ def test_as_many_as_were_allowed_work_at_once() -> None:
         barrier.wait(timeout=60)
         done.put(number)
 
-    pool = Pool(4, do)
+    pool = ThreadPool(4, do)
     for number in range(40):
         pool.submit(number)
     pool.shutdown(wait=True)
@@ -50,7 +50,7 @@ def test_a_thread_that_could_not_be_had_is_begun_later(monkeypatch: pytest.Monke
             gate.wait(timeout=60)
         done.put(job)
 
-    pool = Pool(3, do)
+    pool = ThreadPool(3, do)
     pool.submit("waits")
     with monkeypatch.context() as none:
         none.setattr(Thread, "start", Mock(side_effect=RuntimeError))

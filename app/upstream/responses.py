@@ -24,7 +24,7 @@ _NO_CONTENT = 204
 _NOT_MODIFIED = 304
 
 
-class Answer:
+class HTTPResponse:
     """One response, not to a HEAD: `begin` reads the head into `status` and `fields`, `read_body` the rest.
 
     Both raise ReceivedError, or the OSError of the socket. `fields` joins headers of the same name with a comma

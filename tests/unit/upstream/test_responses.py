@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.upstream.answers import Answer
 from app.upstream.received import ReceivedError
+from app.upstream.responses import HTTPResponse
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a: 2\r\n\r\nhello"
 CHUNKED = (
@@ -30,8 +30,8 @@ class Segments:
         return segment[:size]
 
 
-def read(*segments: bytes) -> Answer:
-    answer = Answer(Segments(*segments))
+def read(*segments: bytes) -> HTTPResponse:
+    answer = HTTPResponse(Segments(*segments))
     answer.begin()
     answer.body = answer.read_body()
     return answer

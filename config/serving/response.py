@@ -18,7 +18,7 @@ class GoneError(Exception):
     """The client has gone, or does not read its response."""
 
 
-class Answer(Response):  # type: ignore[misc] # gunicorn has no types
+class OnePacketResponse(Response):  # type: ignore[misc] # gunicorn has no types
     """The application's response; raises GoneError if the client does not read it in time."""
 
     headers_sent: bool
