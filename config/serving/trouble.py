@@ -1,19 +1,12 @@
 """Logging the failures of an action that is retried, once each."""
 
-from typing import Protocol
-
-
-class Log(Protocol):
-    """The part of gunicorn's logger that is used."""
-
-    def error(self, event: str, /, *, extra: dict[str, str | None]) -> None:
-        """Write a log line."""
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 
 class Trouble:
     """The last logged failure of an action that is retried."""
 
-    def __init__(self, log: Log, event: str) -> None:
+    def __init__(self, log: Logger, event: str) -> None:
         self._log, self._event = log, event
         self._told = ""
 

@@ -44,7 +44,6 @@ ABOUT: dict[str, Any] = {
         {"name": "Custom Fields", "description": "Custom field definition management"},
     ],
 }
-TAGS = [tag["name"] for tag in ABOUT["tags"]]
 
 BEARER_AUTH = {
     "type": "http",
