@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
-from config.serving.client import Client
+from config.serving.connection import Connection
 from config.serving.trouble import Trouble
 
 # Pause before a worker that has connections accepts another, so that an idler worker comes first: 20 µs requested
@@ -39,7 +39,7 @@ class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no typ
         """Accept a connection if one is pending; return False if none can be accepted now, even if some are."""
         try:
             sock, address = listener.accept()
-            conn = Client(self.cfg, sock, address, listener.getsockname())
+            conn = Connection(self.cfg, sock, address, listener.getsockname())
         except (BlockingIOError, ConnectionAbortedError):
             # Another worker has accepted it, or the client has gone.
             return True

@@ -9,7 +9,7 @@ HEAD_SECONDS = 5.0
 # 64 KiB at 52 kbit/s; within a stopping worker's graceful timeout.
 BODY_SECONDS = 10.0
 # Time for a client to read the last response and hang up; gunicorn's own default.
-FAREWELL_SECONDS = 2.0
+LINGER_SECONDS = 2.0
 # nginx allows heads of 32 KiB.
 LARGEST_HEAD = 65536
 # The smallest chunk has one byte of content and five around it.
@@ -156,7 +156,7 @@ class Arrival:
         return self.is_cut
 
 
-class Farewell:
+class LingeringClose:
     """Input after the last response, until the client hangs up; leaving it unread could destroy the response."""
 
     has_head = False
@@ -164,14 +164,14 @@ class Farewell:
     expects_continue = False
 
     def __init__(self) -> None:
-        self.deadline = monotonic() + FAREWELL_SECONDS
+        self.deadline = monotonic() + LINGER_SECONDS
 
     def add(self, data: bytes) -> bool:
         """Return whether the client has hung up."""
         return not data
 
 
-class Pause:
+class KeepAlive:
     """A kept-alive connection between two requests."""
 
     has_head = False

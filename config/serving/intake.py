@@ -14,8 +14,8 @@ from typing import Any
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER  # type: ignore[import-untyped]
 
 from config.serving.accepting import AcceptingWorker
-from config.serving.arrivals import Arrival, Farewell, Pause
-from config.serving.client import Client
+from config.serving.arrivals import Arrival, KeepAlive, LingeringClose
+from config.serving.connection import Connection
 from config.serving.poller import Poller
 from config.serving.reader import Reader
 from config.serving.thread_pool import ThreadPool
@@ -39,7 +39,7 @@ class IntakeWorker(AcceptingWorker):
         super().__init__(*args, **kwargs)
         self._next_look = 0.0
 
-    def get_thread_pool(self) -> ThreadPool[Client]:
+    def get_thread_pool(self) -> ThreadPool[Connection]:
         """Create the thread pool."""
         return ThreadPool(self.cfg.threads, self._serve)
 
@@ -59,7 +59,7 @@ class IntakeWorker(AcceptingWorker):
         """Dispatch what is readable; a stopping worker wakes up often, to notice missed deadlines."""
         self.poller.dispatch(timeout if self.alive else min(timeout, LOOK_SECONDS))
 
-    def enqueue_req(self, conn: Client) -> None:
+    def enqueue_req(self, conn: Connection) -> None:
         """Start receiving a request. Gunicorn calls this where it would give the connection a thread."""
         rest = conn.parser.rest() if conn.parser else b""
         conn.arrival = Arrival(self.largest_body)
@@ -86,18 +86,18 @@ class IntakeWorker(AcceptingWorker):
     def _cap_keepalive(self, deadline: float) -> None:
         """End keep-alive pauses by `deadline`; gunicorn calls this when it begins to stop."""
         for conn in self.poller.waiting():
-            if isinstance(conn.arrival, Pause):
+            if isinstance(conn.arrival, KeepAlive):
                 conn.arrival.end_by(deadline)
 
-    def _on_readable(self, conn: Client) -> None:
-        if isinstance(conn.arrival, Pause):
+    def _on_readable(self, conn: Connection) -> None:
+        if isinstance(conn.arrival, KeepAlive):
             self.enqueue_req(conn)
         elif self._reads(conn):
             self._go_on(conn)
         else:
             self.poller.wait(conn)
 
-    def _serve(self, conn: Client) -> None:
+    def _serve(self, conn: Connection) -> None:
         """Serve a request, in a thread. Counting and closing are left to the loop."""
         may_follow = False
         try:
@@ -105,16 +105,16 @@ class IntakeWorker(AcceptingWorker):
         except BaseException:  # whatever it is, it ends the connection and nothing else
             self.log.exception("no answer")
         if not may_follow:
-            self.method_queue.defer(self._part, conn)
+            self.method_queue.defer(self._linger, conn)
         elif conn.parser.rest():
             # Gunicorn made it blocking for the thread; the loop reads from it whether or not more has arrived.
             conn.sock.setblocking(False)
             self.method_queue.defer(self.enqueue_req, conn)
         else:
-            self._pause(conn)
+            self._keep_alive(conn)
 
-    def _pause(self, conn: Client) -> None:
-        pause = conn.arrival = Pause(self.cfg.keepalive)
+    def _keep_alive(self, conn: Connection) -> None:
+        pause = conn.arrival = KeepAlive(self.cfg.keepalive)
         # The poller may be closed already: then the process is ending, and closes its connections.
         with contextlib.suppress(OSError, ValueError):
             self.poller.wait(conn)
@@ -122,13 +122,13 @@ class IntakeWorker(AcceptingWorker):
         if not self.alive:
             pause.end_by(monotonic() + STOP_KEEPALIVE_LINGER)
 
-    def _part(self, conn: Client) -> None:
+    def _linger(self, conn: Connection) -> None:
         """Shut down our side, and let the poller wait for the client's: closing now could destroy the response.
 
         Gunicorn would block its loop meanwhile.
         """
         conn.arrival.drop()
-        conn.arrival = Farewell()
+        conn.arrival = LingeringClose()
         try:
             conn.sock.shutdown(socket.SHUT_WR)
             conn.sock.setblocking(False)
@@ -138,7 +138,7 @@ class IntakeWorker(AcceptingWorker):
         else:
             self.poller.wait(conn)
 
-    def _reads(self, conn: Client) -> bool:
+    def _reads(self, conn: Connection) -> bool:
         """Read what has arrived; return whether there is nothing more to wait for."""
         try:
             # Not `recv`, which would wait for the socket's timeout. The descriptor blocks only if it was set to,
@@ -151,7 +151,7 @@ class IntakeWorker(AcceptingWorker):
         return self._adds(conn, data)
 
     @staticmethod
-    def _adds(conn: Client, data: bytes) -> bool:
+    def _adds(conn: Connection, data: bytes) -> bool:
         """Add bytes, sending 100 Continue if it is expected; return whether there is nothing more to wait for."""
         arrival = conn.arrival
         is_over: bool = arrival.add(data)
@@ -164,7 +164,7 @@ class IntakeWorker(AcceptingWorker):
                 os.write(conn.sock.fileno(), _CONTINUE)
         return is_over
 
-    def _go_on(self, conn: Client) -> None:
+    def _go_on(self, conn: Connection) -> None:
         if conn.arrival.has_head:
             self.tpool.submit(conn)
         else:

@@ -23,7 +23,7 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
 
 from config.serving import metric_files
-from config.serving.client import Client
+from config.serving.connection import Connection
 from config.serving.intake import IntakeWorker
 from config.serving.plain import Environ, Plain
 from config.serving.response import GoneError, OnePacketResponse
@@ -100,7 +100,7 @@ class DeadlineWorker(IntakeWorker):
         self.handle_exit(SIGTERM, None)
         return False
 
-    def handle(self, conn: Client) -> bool:
+    def handle(self, conn: Connection) -> bool:
         """Serve a request, in a thread, unless earlier responses go unread; return whether another may follow."""
         if not conn.takes_answers():
             return False
@@ -109,7 +109,7 @@ class DeadlineWorker(IntakeWorker):
             return False
         return super().handle(conn) and not conn.arrival.is_cut
 
-    def handle_request(self, req: Request | Plain, conn: Client) -> bool:
+    def handle_request(self, req: Request | Plain, conn: Connection) -> bool:
         """Have the application respond; return whether the connection is kept."""
         self._count_request()
         if conn.arrival.is_cut or not self._keeps_connections():
@@ -154,7 +154,7 @@ class DeadlineWorker(IntakeWorker):
         # As in gunicorn, as many connections as there are threads are reserved for new ones.
         return bool(self.alive and self.cfg.keepalive and len(self.poller) < self.max_keepalived)
 
-    def _opened(self, req: Request | Plain, conn: Client) -> tuple[OnePacketResponse, Environ]:
+    def _opened(self, req: Request | Plain, conn: Connection) -> tuple[OnePacketResponse, Environ]:
         if isinstance(req, Plain):
             return OnePacketResponse(req, conn.sock, self.cfg), req.environ
         # The whole request has arrived (RFC 9110 section 10.1.1). Gunicorn would wait here until the client takes

@@ -8,7 +8,7 @@ from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.serving.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD, Arrival, Farewell
+from config.serving.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD, Arrival, LingeringClose
 
 LARGEST = 100
 ALL = 1_000_000
@@ -195,7 +195,7 @@ def test_an_expectation_is_met_before_the_body(version: bytes, body: bytes, *, w
 
 def test_a_farewell_ends_when_the_client_hangs_up() -> None:
     """Nothing that it sends matters."""
-    farewell = Farewell()
+    farewell = LingeringClose()
     assert not farewell.add(WHOLE["no body"])
     assert not farewell.has_head
     assert farewell.add(b"")

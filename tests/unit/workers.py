@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
-from config.serving.client import Client
+from config.serving.connection import Connection
 from config.serving.poller import Poller
 from config.serving.worker import DeadlineWorker
 
@@ -17,7 +17,7 @@ from config.serving.worker import DeadlineWorker
 class _Here:
     """Threads that are this one."""
 
-    def __init__(self, do: Callable[[Client], object]) -> None:
+    def __init__(self, do: Callable[[Connection], object]) -> None:
         self.submit = do
 
 
@@ -29,9 +29,9 @@ class Served:
     client: socket.socket
     accepted: socket.socket
 
-    def accept(self) -> Client:
+    def accept(self) -> Connection:
         """Have it take the client's connection in; the result is all that is held of it here."""
-        conn = Client(self.worker.cfg, self.accepted, ("127.0.0.1", 1), ("127.0.0.1", 2))
+        conn = Connection(self.worker.cfg, self.accepted, ("127.0.0.1", 1), ("127.0.0.1", 2))
         self.worker.nr_conns += 1
         self.worker.enqueue_req(conn)
         return conn

@@ -17,8 +17,8 @@ UNASKED_BYTES = 2048
 SEND_BUFFER = 131_072
 
 
-class Client(TConn):  # type: ignore[misc] # gunicorn has no types
-    """A connection; the worker sets `arrival` to what it waits for: an Arrival, a Pause or a Farewell."""
+class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
+    """A connection; `arrival` is what the worker waits for: an Arrival, a KeepAlive or a LingeringClose."""
 
     arrival: Any
 
