@@ -8,7 +8,7 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from config.serving.connection import Connection
-from config.serving.trouble import Trouble
+from config.serving.failure_log import FailureLog
 
 # Pause before a worker that has connections accepts another, so that an idler worker comes first: 20 µs requested
 # take about 70. At 200 µs, two workers accepted a sixth fewer connections from clients without keep-alive.
@@ -24,7 +24,7 @@ class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no typ
         super().__init__(*args, **kwargs)
         # False for a worker that stops at max_requests, which leaves connections to the next one.
         self.is_told_to_stop = False
-        self._trouble = Trouble(self.log, "connection not accepted")
+        self._failures = FailureLog(self.log, "connection not accepted")
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection, after a pause if another worker may have fewer and should be faster.
@@ -45,10 +45,10 @@ class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no typ
             return True
         except OSError as error:
             # Out of files or memory, or an earlier error of the connection (accept(2)): gunicorn would exit.
-            self._trouble.tell(error)
+            self._failures.tell(error)
             sleep(TROUBLE_SECONDS)
             return False
-        self._trouble.end()
+        self._failures.end()
         self.nr_conns += 1
         self.enqueue_req(conn)
         return True

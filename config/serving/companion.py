@@ -13,7 +13,7 @@ from pathlib import Path
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from config.serving import metric_files
-from config.serving.trouble import Trouble
+from config.serving.failure_log import FailureLog
 
 # The listener of a killed master notices that within half a second, and frees the address.
 _PATIENCE = 2.0
@@ -31,7 +31,7 @@ class Companion:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._workers_are_started = False
-        self._trouble = Trouble(server.log, "listener not started")
+        self._failures = FailureLog(server.log, "listener not started")
 
     def bind(self, patience: float = _PATIENCE) -> None:
         """Bind the address; raises OSError if that fails, or if it is still in use after `patience` seconds."""
@@ -65,11 +65,11 @@ class Companion:
             if self._socket is None:
                 self.bind(patience=0)
             self._process = self._start()
-            self._trouble.end()
+            self._failures.end()
         except OSError as error:
             # Gunicorn would exit, with all requests. The address may be an old master's, after SIGUSR2; memory,
             # processes or files may have run out for now.
-            self._trouble.tell(error)
+            self._failures.tell(error)
 
     def release(self) -> None:
         """Close the socket in a process that is not the master."""

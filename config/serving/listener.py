@@ -24,13 +24,15 @@ from typing import Any
 
 from config.logs import dictionary
 from config.serving import metric_files
+from config.serving.deadline_reader import DeadlineReader
 from config.serving.observer import JSON, Observer, Reply, encoded
-from config.serving.patience import PATIENCE, Patient
 
 logger = logging.getLogger("config.serving.listener")
 
 # Maximum of concurrent requests; further connections are closed at once.
 _MOST = 256
+# For a whole request, and for each write of its response.
+_CLIENT_SECONDS = 5.0
 _MASTER_WATCHED_EVERY = 0.5
 # The API's pattern, repeated as nothing here imports `app`.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -38,7 +40,7 @@ _CODES = {HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR"}
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = PATIENCE
+    timeout = _CLIENT_SECONDS
     server_version, sys_version = "send-message", ""
     # Assumed if no version can be read: with http.server's own, HTTP/0.9, no head would be sent.
     default_request_version = "HTTP/1.0"
@@ -49,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         """Limit the total time of reading."""
         super().setup()
-        self.rfile = io.BufferedReader(Patient(self.connection))
+        self.rfile = io.BufferedReader(DeadlineReader(self.connection, _CLIENT_SECONDS))
 
     def do_GET(self) -> None:
         """Respond to one request; the connection then closes."""
@@ -89,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _give(self, answer: Reply, request_id: str, **headers: str) -> None:
         status, kind, body = answer
-        self.connection.settimeout(PATIENCE)
+        self.connection.settimeout(_CLIENT_SECONDS)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

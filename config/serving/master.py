@@ -10,7 +10,7 @@ from functools import partial
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
-from config.serving.trouble import Trouble
+from config.serving.failure_log import FailureLog
 
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 # An exit code that no process has.
@@ -22,7 +22,7 @@ def mend(server: Arbiter) -> None:
     server.spawn_worker = Spawner(server)
     server.wait_for_signals = partial(_stops_first, server.wait_for_signals)
     server.halt = partial(_halt, server, server.halt)
-    server.reexec = partial(_reexec, Trouble(server.log, "new master not started"), server.reexec)
+    server.reexec = partial(_reexec, FailureLog(server.log, "new master not started"), server.reexec)
 
 
 class Spawner:
@@ -30,7 +30,7 @@ class Spawner:
 
     def __init__(self, server: Arbiter) -> None:
         self._spawn = server.spawn_worker
-        self._trouble = Trouble(server.log, "worker not started")
+        self._failures = FailureLog(server.log, "worker not started")
         # The umask can be read only by setting it.
         self._umask = os.umask(0o077)
         os.umask(self._umask)
@@ -48,11 +48,11 @@ class Spawner:
             # Processes, files or memory have run out for now. Gunicorn may have left another umask set, from
             # creating a file.
             os.umask(self._umask)
-            self._trouble.tell(error)
+            self._failures.tell(error)
             return None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._trouble.end()
+        self._failures.end()
         return pid
 
 
@@ -61,7 +61,7 @@ def accept_stops() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
-def _reexec(trouble: Trouble, reexec: Callable[[], None]) -> None:
+def _reexec(failures: FailureLog, reexec: Callable[[], None]) -> None:
     """Start a new master (SIGUSR2), or log why there is none."""
     master = os.getpid()
     try:
@@ -70,7 +70,7 @@ def _reexec(trouble: Trouble, reexec: Callable[[], None]) -> None:
         if os.getpid() != master:
             # A fork that could not become one.
             raise
-        trouble.tell(error)
+        failures.tell(error)
 
 
 def _stops_first(wait_for_signals: Callable[..., list[int]], timeout: float = 1.0) -> list[int]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from config.serving.deadline_reader import DeadlineReader
 from config.serving.listener import _Server
 from config.serving.observer import Observer
-from config.serving.patience import Patient
 
 ROOT = Path(__file__).resolve().parents[2]
 # A worker that tells whether it has keys, and stays.
@@ -60,17 +60,16 @@ def test_readiness(worker: Observer, draining: bool, status: int, reasons: list[
     assert (told, json.loads(body)["reasons"]) == (status, reasons)
 
 
-def test_a_request_has_one_time_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_has_one_time_in_all() -> None:
     """However its bytes are spread: those that are there when it is over are not read any more."""
-    monkeypatch.setattr("config.serving.patience.PATIENCE", 0.1)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        patient = Patient(ours)
+        reader = DeadlineReader(ours, 0.1)
         theirs.send(b"xx")
-        assert patient.readinto(bytearray(1)) == 1
+        assert reader.readinto(bytearray(1)) == 1
         time.sleep(0.1)
         with pytest.raises(TimeoutError):
-            patient.readinto(bytearray(1))
+            reader.readinto(bytearray(1))
 
 
 @pytest.fixture

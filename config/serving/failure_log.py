@@ -3,7 +3,7 @@
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 
-class Trouble:
+class FailureLog:
     """The last logged failure of an action that is retried."""
 
     def __init__(self, log: Logger, event: str) -> None:

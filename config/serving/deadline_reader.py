@@ -5,17 +5,14 @@ import socket
 import time
 from typing import Any
 
-# Seconds for a whole request, and for each write of its response.
-PATIENCE = 5.0
 
+class DeadlineReader(io.RawIOBase):
+    """A connection that can be read for `seconds` in total; after that, reads raise TimeoutError."""
 
-class Patient(io.RawIOBase):
-    """A connection that can be read for PATIENCE seconds in total; after that, reads raise TimeoutError."""
-
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
         super().__init__()
         self._connection = connection
-        self._until = time.monotonic() + PATIENCE
+        self._until = time.monotonic() + seconds
 
     def readable(self) -> bool:
         """Return True, as io.BufferedReader requires."""
