@@ -53,12 +53,13 @@ def _check_length(text: str) -> None:
         raise ValueError("number too long")
 
 
-def _constant(_: str) -> NoReturn:
+def refuse_constant(_: str) -> NoReturn:
+    """Raise ValueError for NaN and infinities, which Python's decoder accepts (its `parse_constant`)."""
     raise ValueError("NaN and infinities are not JSON")
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_real, parse_constant=_constant
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_real, parse_constant=refuse_constant
 )
 
 

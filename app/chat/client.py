@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache, partial
-from typing import NoReturn
 from urllib.parse import urlencode
 
 import requests
@@ -22,6 +21,7 @@ from app.errors import (
     ServiceError,
 )
 from app.schemas import Document
+from app.strict_json import refuse_constant
 from app.upstream.exchange import INVALID_ANSWER, Correlation, Service, status_class
 from app.upstream.transport import NoAnswerError, NothingSentError
 
@@ -34,14 +34,8 @@ Doubt = Callable[..., ServiceError]
 _BUSY = 429
 _REFUSALS: Refusals = {401: ChatServiceAuthError, 403: ForbiddenError}
 _LONGEST_WAIT = 60
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-# Python's default decoder accepts NaN and infinities, which are not JSON.
-_JSON = json.JSONDecoder(parse_constant=_no_json)
+# In all else as lenient as Python: a message is sent, however oddly its answer is written.
+_JSON = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 class Client:
