@@ -15,18 +15,20 @@ Document = dict[str, Any]
 _MOST_DIGITS = 9
 
 
-class Body(Schema):
+class _Lenient(Schema):
+    class Meta:
+        """Drop unknown fields."""
+
+        unknown = EXCLUDE
+
+
+class Body(_Lenient):
     """A JSON request body. Unknown fields are ignored: newer editions of the API have more.
 
     `refusal` is the error sentence for a request that lacks something the route needs.
     """
 
     refusal: ClassVar[str]
-
-    class Meta:
-        """Drop unknown fields."""
-
-        unknown = EXCLUDE
 
 
 class Query(Body):
@@ -75,13 +77,8 @@ def _is_plain(field: fields.Field[Any]) -> bool:
     return type(field) in _PLAIN and field.required and not (field.validators or is_odd)
 
 
-class Answer(Schema):
+class Answer(_Lenient):
     """An upstream service's response body that is passed on; fields that the schema does not name are dropped."""
-
-    class Meta:
-        """Drop unknown fields."""
-
-        unknown = EXCLUDE
 
     def __init__(self, **how: Any) -> None:  # noqa: ANN401 - marshmallow's own
         super().__init__(**how)
