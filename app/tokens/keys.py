@@ -28,26 +28,21 @@ class KeySource(Protocol):
 
         Raises AuthUnavailableError while there are no keys.
         """
-        ...
 
     def current(self) -> Sequence[VerificationKey]:
         """Return all current keys, the same objects until they are fetched again. Raises like `candidates`."""
-        ...
 
     @property
     def ready(self) -> bool:
         """Whether tokens can be verified now; never waits."""
-        ...
 
     @property
     def stale_seconds(self) -> int | None:
         """The age of the keys if they cannot be refreshed at the moment; None if nothing is wrong."""
-        ...
 
     @property
     def age_seconds(self) -> int:
         """Seconds since the keys were confirmed; 0 if they are fixed, or there are none."""
-        ...
 
 
 class FixedKeys:

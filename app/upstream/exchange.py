@@ -34,7 +34,6 @@ class Sender(Protocol):
 
     def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
         """Return the complete response within `timeout` seconds; see app.upstream.transport.Transport.send."""
-        ...
 
 
 @dataclass(slots=True)
