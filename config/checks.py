@@ -2,6 +2,8 @@
 
 import ipaddress
 import re
+from collections.abc import Callable
+from math import inf
 
 from limits import parse_many
 
@@ -64,30 +66,6 @@ def seconds(value: float) -> None:
         raise ValueError("Seconds, more than 0 and at most 600.")
 
 
-def not_negative(value: float) -> None:
-    """Zero or more."""
-    if value < 0:
-        raise ValueError("Must be 0 or more.")
-
-
-def positive(value: float) -> None:
-    """One or more."""
-    if value < 1:
-        raise ValueError("Must be 1 or more.")
-
-
-def body_bytes(value: int) -> None:
-    """A maximum body size that a worker has memory for."""
-    if not 1 <= value <= _LARGEST_BODY:
-        raise ValueError(f"Bytes, from 1 to {_LARGEST_BODY}.")
-
-
-def threads(value: int) -> None:
-    """Enough threads that some can wait for upstream services and at least one never does."""
-    if value < 2:  # noqa: PLR2004 - one that may wait, one that never does
-        raise ValueError("Must be 2 or more: a quarter of the threads never waits for other services.")
-
-
 def address(value: str) -> None:
     """HOST:PORT, or unix:PATH."""
     found = _ADDRESS.fullmatch(value)
@@ -113,6 +91,21 @@ def log_level(value: str) -> None:
     """A level of Python's logging, by its main name; NOTSET is refused, as it would drop the request lines."""
     if value not in _LEVELS:
         raise ValueError(f"One of {', '.join(_LEVELS)}.")
+
+
+def _between(least: int, most: float, sentence: str) -> Callable[[float], None]:
+    def check(value: float) -> None:
+        if not least <= value <= most:
+            raise ValueError(sentence)
+
+    return check
+
+
+not_negative = _between(0, inf, "Must be 0 or more.")
+positive = _between(1, inf, "Must be 1 or more.")
+# More would not fit into a worker's memory.
+body_bytes = _between(1, _LARGEST_BODY, f"Bytes, from 1 to {_LARGEST_BODY}.")
+threads = _between(2, inf, "Must be 2 or more: a quarter of the threads never waits for other services.")
 
 
 def _is_url(value: str) -> bool:
