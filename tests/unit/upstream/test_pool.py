@@ -2,14 +2,16 @@
 
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
-from app.upstream.pool import MAX_AGE_SECONDS, MAX_IDLE_SECONDS
+from app.upstream.pool import MAX_AGE_SECONDS, MAX_IDLE_SECONDS, ConnectionPool
 from app.upstream.transport import Transport, prepare
 from tests.unit.upstream.peers import OK, PATIENCE, Caller, Peer, answering
 
@@ -173,3 +175,11 @@ def test_a_child_process_makes_its_own(serve: Serve, transport: Transport) -> No
     accepted_with_child = peer.accepted
     get(transport, peer)
     assert [status, accepted_with_child, peer.accepted] == [0, 2, 2]
+
+
+def test_a_context_is_made_once() -> None:
+    """To read the trust store takes 60 ms of CPU, which in a burst on a new worker every thread would pay."""
+    pool = ConnectionPool(time.monotonic, socket.getaddrinfo, None)
+    with ThreadPoolExecutor(8) as threads:
+        contexts = list(threads.map(lambda _: pool.context(), range(8)))
+    assert len(set(map(id, contexts))) == 1
