@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -144,17 +144,22 @@ class FailoverStore:
             while not era.closing.wait(self._probe_every * random.uniform(0.75, 1.25)):  # noqa: S311 - spreads load
                 if self._is_back():
                     logger.warning("store back: limits are shared again")
-                    return
+                    break
         finally:
             # However this thread ends, the next hit calls the shared store.
             self._era = PerProcess(_Era)
+        if not era.closing.is_set():
+            # What became owed since the last look found this thread still there; from now on it starts another.
+            self._succeeds(self._settle_owed)
 
     def _is_back(self) -> bool:
+        return self._succeeds(self._shared.probe) and self._succeeds(self._settle_owed)
+
+    def _succeeds(self, call: Callable[[], None]) -> bool:
         try:
             # A store that has such a record can be used.
             with suppress(UnreadableRecordError):
-                self._shared.probe()
-            self._settle_owed()
+                call()
         except StoreLostError:
             return False
         except Exception as error:  # noqa: BLE001 - threading's own report of it would show its message
@@ -169,8 +174,8 @@ class FailoverStore:
             try:
                 with suppress(UnreadableRecordError):
                     self._shared.settle(*end)
-            except StoreLostError:
-                owed.append(end)
+            except StoreLostError as error:
+                self._owe(end, error)
                 raise
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -172,6 +173,39 @@ def test_an_outcome_that_fails_after_the_loss_is_recorded_all_the_same(
     shared.failing.set()
     thread.join()
     wait_for(lambda: shared.claim("key", "fingerprint", "x", lease=60, again=False).answer == b"answer")
+
+
+class Late(logging.Handler):
+    """Has a send end at the very moment at which its process says that the store is back."""
+
+    def __init__(self, store: FailoverStore, shared: Shared) -> None:
+        super().__init__()
+        self._store, self._shared = store, shared
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith("store back"):
+            self._shared.lost = True
+            with suppress(StoreLostError):
+                self._store.settle("key", "owner", "sent", b"answer")
+            self._shared.lost = False
+
+
+def test_an_outcome_that_fails_as_the_store_comes_back_is_recorded_all_the_same(
+    store: FailoverStore, shared: Shared
+) -> None:
+    """Nothing waits for the next loss: between the last look and the end of the thread that looks, too."""
+    store.claim("key", "fingerprint", "owner", lease=60, again=False)
+    late, told = Late(store, shared), logging.getLogger("app.stores.failover")
+    told.addHandler(late)
+    try:
+        shared.lost = True
+        store.hit("a", 30, 60)
+        shared.lost = False
+        wait_for(lambda: shared.settling > 0 and not probers())
+    finally:
+        told.removeHandler(late)
+
+    assert shared.claim("key", "fingerprint", "x", lease=60, again=False) == Claim(ClaimState.SENT, b"answer")
 
 
 def test_hits_in_flight_together_lose_the_store_once(
