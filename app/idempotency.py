@@ -43,6 +43,7 @@ class Attempt:
     """
 
     key: str
+    fingerprint: str
     owner: str
     sent_as: str
     answer: bytes | None = None
@@ -74,7 +75,7 @@ class Idempotency:
             claim = self._claimed_again(key, fingerprint, owner)
         if claim.state in _REFUSALS:
             raise _REFUSALS[claim.state]
-        return Attempt(key, owner, digest([key, fingerprint]), claim.answer, repeats)
+        return Attempt(key, fingerprint, owner, digest([key, fingerprint]), claim.answer, repeats)
 
     def settle(self, attempt: Attempt, outcome: Outcome, answer: bytes) -> None:
         """Record the outcome of the attempt; `not_sent` releases the key.
@@ -83,7 +84,7 @@ class Idempotency:
         the outcome counts as unknown.
         """
         try:
-            self._store.settle(attempt.key, attempt.owner, outcome, answer)
+            self._store.settle(attempt.key, attempt.fingerprint, attempt.owner, outcome, answer)
         except Exception as error:  # noqa: BLE001 - nothing may turn a sent message into an error
             logger.warning(
                 "outcome not recorded",

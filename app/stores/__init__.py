@@ -82,10 +82,11 @@ class Store(Protocol):
         KEPT_SECONDS after its lease. Raises StoreLostError; the key may have been claimed nevertheless.
         """
 
-    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+    def settle(self, key: str, fingerprint: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """Record the outcome of the owner's claim; `not_sent` deletes the key, `answer` is kept with `sent`.
 
-        Does nothing if the key is no longer the owner's. Raises StoreLostError.
+        A store that has forgotten the claim, such as a replica that it never reached, records the key anew. Does
+        nothing if the key is another owner's by now. Raises StoreLostError.
         """
 
     def probe(self) -> None:

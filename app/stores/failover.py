@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 # Outcomes of claims that a process keeps for a lost store. Each may come with a response of some 64 KB.
 _MOST_OWED = 500
 
-# A key, the owner of its claim, the outcome and the response.
-_End = tuple[str, str, Outcome, bytes]
+# A key, the fingerprint and the owner of its claim, the outcome and the response.
+_End = tuple[str, str, str, Outcome, bytes]
 
 
 @dataclass(slots=True)
@@ -84,18 +84,18 @@ class FailoverStore:
         except StoreLostError as error:
             # With `again`, an earlier message may be out under this key: it must not be released.
             if not again:
-                self._owe((key, owner, "not_sent", b""), error)
+                self._owe((key, fingerprint, owner, "not_sent", b""), error)
             raise
 
-    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+    def settle(self, key: str, fingerprint: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """Like `Store.settle`; also tried while the store is lost, as that may have been for a moment only."""
         try:
             with self._noticing(self._era.get()):
-                self._shared.settle(key, owner, outcome, answer)
+                self._shared.settle(key, fingerprint, owner, outcome, answer)
         except UnreadableRecordError:
             raise
         except StoreLostError as error:
-            self._owe((key, owner, outcome, answer), error)
+            self._owe((key, fingerprint, owner, outcome, answer), error)
             raise
 
     def _owe(self, end: _End, error: StoreLostError) -> None:

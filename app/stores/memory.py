@@ -10,7 +10,7 @@ from itertools import islice
 from app.errors import Outcome
 from app.processes import PerProcess
 from app.stores import Claim, Decision, StoreLostError
-from app.stores.records import CLAIMED, SECOND, admit, decide, judge, lifetime
+from app.stores.records import CLAIMED, KEPT, SECOND, admit, decide, judge, lifetime
 
 MOST_KEYS = 100_000
 
@@ -77,12 +77,13 @@ class MemoryStore:
                 known = records.keys[key] = _Key(fingerprint, owner, now + lapses, now + kept)
             return judge(known.owner == owner, same, known.state, known.lapses_at <= now, known.answer)
 
-    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+    def settle(self, key: str, fingerprint: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """Like `Store.settle`; raises nothing."""
         records = self._records.get()
         with records.lock:
-            known = records.keys.get(key)
-            if known and known.owner == owner:
+            now = int(self._clock() * SECOND)
+            known = records.keys.setdefault(key, _Key(fingerprint, owner, now, now + KEPT))
+            if known.owner == owner:
                 known.state, known.answer = outcome, answer
                 if outcome == "not_sent":
                     del records.keys[key]

@@ -15,6 +15,8 @@ from app.stores import KEPT_SECONDS, Claim, ClaimState, Decision, UnreadableReco
 WIDTH = 16
 SECOND = 1_000_000
 CLAIMED = "claimed"
+# How long a key is kept that is recorded anew, in microseconds.
+KEPT = KEPT_SECONDS * SECOND
 _SETTLED = frozenset({"sent", "unknown"})
 
 

@@ -41,9 +41,9 @@ class Counted(MemoryStore):
         self.calls.append("claim")
         return super().claim(key, fingerprint, owner, lease=lease, again=again)
 
-    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+    def settle(self, key: str, fingerprint: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         self.calls.append("settle")
-        super().settle(key, owner, outcome, answer)
+        super().settle(key, fingerprint, owner, outcome, answer)
 
 
 class Bench:

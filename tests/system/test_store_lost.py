@@ -13,10 +13,12 @@ from typing import Any, cast
 
 import pytest
 
+from tests.people import CONVERSATION
+from tests.system.behaviours import waits
 from tests.system.clients import Answer, Connection, ask, sending, together
 from tests.system.conftest import Serve
 from tests.system.processes import PATIENCE, await_until
-from tests.system.servers import Server, gunicorn
+from tests.system.servers import READY, Server, gunicorn
 from tests.system.standins import Services
 from tests.unit.stores.servers import Server as Valkey
 from tests.unit.stores.servers import tell
@@ -216,6 +218,30 @@ def test_a_claim_whose_answer_was_lost_is_given_back(
     assert what(refused) == (500, "IDEMPOTENCY_UNAVAILABLE", "not_sent")
     assert [what(ask(server.port, keyed)) for _ in range(2)] == [(200, None, "sent")] * 2
     assert len(services.ledger.entries) == 2
+
+
+def test_a_claim_that_is_forgotten_during_its_send_is_sent_once(
+    serve: Serve, services: Services, gate: threading.Event, valkey: Valkey, valkey_url: str
+) -> None:
+    """The server comes back empty; who made the send records how it ended, and repeats get its answer."""
+    server = serve(STORE_URL=valkey_url, WEB_CONCURRENCY="1")
+    services.behaviours[CONVERSATION] = waits(gate)
+    keyed = sending(headers={"Idempotency-Key": "key"})
+
+    def forget() -> Answer:
+        services.ledger.await_entries(1)
+        valkey.kill()
+        valkey.start()
+        gate.set()
+        return ask(server.port, READY)
+
+    calls: list[Callable[[], Answer]] = [partial(ask, server.port, keyed), forget]
+    first, _ = together(calls)
+    repeated = ask(server.port, keyed)
+
+    assert [what(first), what(repeated)] == [(200, None, "sent")] * 2
+    assert (repeated.headers["Idempotent-Replayed"], repeated.body) == ("true", first.body)
+    assert len(services.ledger.entries) == 1
 
 
 def test_a_record_that_cannot_be_read_is_its_users(serve: Serve, valkey: Valkey, valkey_url: str) -> None:

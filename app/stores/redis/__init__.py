@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 
 from app.errors import Outcome
 from app.stores import Claim, Decision, StoreLostError, UnreadableRecordError
-from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
+from app.stores.records import KEPT, SECOND, WIDTH, decide, judge, lifetime
 from app.stores.redis.servers import LOST, Call, Servers
 
 CALL_SECONDS = 0.2
@@ -62,15 +62,20 @@ end
 return {known[2] == ARGV[2] and 1 or 0, same and 1 or 0, known[3], lapsed and 1 or 0, known[5] or ''}
 """
 
-# Arguments: owner, outcome, answer.
+# Arguments: fingerprint, owner, outcome, answer, kept (in milliseconds).
 SETTLE = """
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then
-  return 0
+local owner = redis.call('HGET', KEYS[1], 'owner')
+if owner and owner ~= ARGV[2] then
+  return
 end
-if ARGV[2] == 'not_sent' then
-  return redis.call('DEL', KEYS[1])
+if ARGV[3] == 'not_sent' then
+  redis.call('DEL', KEYS[1])
+  return
 end
-return redis.call('HSET', KEYS[1], 'state', ARGV[2], 'answer', ARGV[3])
+redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'owner', ARGV[2], 'state', ARGV[3], 'answer', ARGV[4])
+if not owner then
+  redis.call('PEXPIRE', KEYS[1], ARGV[5])
+end
 """
 # A value of another type, or one that the script cannot compute with.
 _OF_A_RECORD = re.compile("^WRONGTYPE|attempt to ")
@@ -107,10 +112,10 @@ class RedisStore:
                 mine, same, state, lapsed, answer = reply
                 return judge(mine, same, state.decode(), lapsed, answer)
 
-    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+    def settle(self, key: str, fingerprint: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """Like `Store.settle`."""
         with self._within(CALL_SECONDS) as call:
-            self._servers.run(call, SETTLE, KEY_PREFIX + key, owner, outcome, answer)
+            self._servers.run(call, SETTLE, KEY_PREFIX + key, fingerprint, owner, outcome, answer, KEPT // 1000)
 
     def probe(self) -> None:
         """Like `Store.probe`: a real hit on each master, because only a write reveals a full or read-only one."""

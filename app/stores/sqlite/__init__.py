@@ -13,7 +13,7 @@ from app.errors import Outcome
 from app.processes import PerProcess
 from app.stores import Claim, Decision
 from app.stores.pool import Pool
-from app.stores.records import SECOND, WIDTH, decide, judge, lifetime
+from app.stores.records import KEPT, SECOND, WIDTH, decide, judge, lifetime
 from app.stores.sqlite.log import Log
 from app.stores.sqlite.statements import (
     BEGINNING,
@@ -76,11 +76,11 @@ class SqliteStore:
             (claim,) = connection.execute(CLAIM_NOTE, record).fetchall()
         return judge(*claim)
 
-    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+    def settle(self, key: str, fingerprint: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """Like `Store.settle`, in one statement."""
-        record = {"key": key, "owner": owner, "outcome": outcome, "answer": answer}
+        record = {"key": key, "fingerprint": fingerprint, "owner": owner, "outcome": outcome, "answer": answer}
         with losing, self._turns.get(), self._connections.lend() as connection:
-            connection.execute(RELEASE if outcome == "not_sent" else SETTLE, record)
+            connection.execute(RELEASE if outcome == "not_sent" else SETTLE, {**record, "kept": KEPT})
 
     def probe(self) -> None:
         """Like `Store.probe`: a real hit, because only a write reveals a full disk or a locked file."""

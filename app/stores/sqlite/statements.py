@@ -94,7 +94,11 @@ ON CONFLICT (key) DO UPDATE SET
 
 CLAIM_NOTE = "SELECT owner = :owner, fingerprint = :fingerprint, state, lapses_at <= now, answer FROM key_note"
 
-SETTLE = "UPDATE keys SET state = :outcome, answer = :answer WHERE key = :key AND owner = :owner"
+SETTLE = f"""
+INSERT INTO keys (key, expires_at, fingerprint, owner, state, lapses_at, answer)
+VALUES (:key, {_NOW} + :kept, :fingerprint, :owner, :outcome, {_NOW}, :answer)
+ON CONFLICT (key) DO UPDATE SET state = excluded.state, answer = excluded.answer WHERE owner = excluded.owner
+"""  # noqa: S608 - as above
 
 RELEASE = "DELETE FROM keys WHERE key = :key AND owner = :owner"
 

@@ -46,7 +46,7 @@ class Shared(MemoryStore):
         self._refuse_if_lost()
         return claim
 
-    def settle(self, key: str, owner: str, outcome: Outcome, answer: bytes) -> None:
+    def settle(self, key: str, fingerprint: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """As the real one; one that began while the store was lost fails however late."""
         self._refuse_unreadable(key)
         was_lost = self.lost
@@ -54,7 +54,7 @@ class Shared(MemoryStore):
         self.failing.wait()
         if was_lost:
             raise StoreLostError("out of reach")
-        super().settle(key, owner, outcome, answer)
+        super().settle(key, fingerprint, owner, outcome, answer)
 
     def _refuse_unreadable(self, key: str) -> None:
         if key in self.unreadable:

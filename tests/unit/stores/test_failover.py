@@ -81,7 +81,7 @@ def test_no_process_decides_alone_about_a_key(patient_store: FailoverStore, shar
     with pytest.raises(StoreLostError):
         patient_store.claim("key", "fingerprint", "owner", lease=60, again=False)
     with pytest.raises(StoreLostError):
-        patient_store.settle("key", "owner", "sent", b"answer")
+        patient_store.settle("key", "fingerprint", "owner", "sent", b"answer")
 
 
 def test_an_outcome_is_recorded_where_the_store_was_away_for_a_moment(
@@ -92,7 +92,7 @@ def test_an_outcome_is_recorded_where_the_store_was_away_for_a_moment(
     shared.lost = True
     patient_store.hit("a", 30, 60)
     shared.lost = False
-    patient_store.settle("key", "owner", "sent", b"answer")
+    patient_store.settle("key", "fingerprint", "owner", "sent", b"answer")
 
     assert patient_store.degraded
     assert shared.claim("key", "fingerprint", "another", lease=60, again=False).answer == b"answer"
@@ -112,7 +112,7 @@ def test_a_claim_whose_answer_was_lost_is_given_back(store: FailoverStore, share
 def test_a_claim_on_an_unknown_outcome_is_not_given_back(store: FailoverStore, shared: Shared) -> None:
     """The message may be out: its key must not be free."""
     shared.claim("key", "fingerprint", "owner", lease=60, again=False)
-    shared.settle("key", "owner", "unknown", b"")
+    shared.settle("key", "fingerprint", "owner", "unknown", b"")
     shared.lost = shared.loses_answers = True
     with pytest.raises(StoreLostError):
         store.claim("key", "fingerprint", "repeater", lease=0, again=True)
@@ -129,7 +129,7 @@ def test_an_outcome_is_recorded_when_the_store_is_back(store: FailoverStore, sha
     shared.lost = True
     for key, outcome in SETTLED.items():
         with pytest.raises(StoreLostError):
-            store.settle(key, "owner", outcome, b"answer")
+            store.settle(key, "fingerprint", "owner", outcome, b"answer")
     wait_for(lambda: shared.probed > 2)
     shared.lost = False
     wait_for(lambda: not store.degraded)
@@ -143,7 +143,7 @@ def test_a_bad_record_keeps_no_store_lost(store: FailoverStore, shared: Shared) 
     store.claim("bad", "fingerprint", "owner", lease=60, again=False)
     shared.lost = True
     with pytest.raises(StoreLostError):
-        store.settle("bad", "owner", "sent", b"")
+        store.settle("bad", "fingerprint", "owner", "sent", b"")
     shared.unreadable = {"bad", "worse"}
     shared.lost = False
     with pytest.raises(UnreadableRecordError):
@@ -163,7 +163,7 @@ def test_an_outcome_that_fails_after_the_loss_is_recorded_all_the_same(
 
     def settle_late() -> None:
         with pytest.raises(StoreLostError):
-            store.settle("key", "owner", "sent", b"answer")
+            store.settle("key", "fingerprint", "owner", "sent", b"answer")
 
     thread = threading.Thread(target=settle_late)
     thread.start()
@@ -186,7 +186,7 @@ class Late(logging.Handler):
         if record.getMessage().startswith("store back"):
             self._shared.lost = True
             with suppress(StoreLostError):
-                self._store.settle("key", "owner", "sent", b"answer")
+                self._store.settle("key", "fingerprint", "owner", "sent", b"answer")
             self._shared.lost = False
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from app.errors import Outcome
 from app.stores import Claim, ClaimState, Store, StoreLostError
 from tests.unit.stores.hammer import CONTEXT
 from tests.unit.stores.opened import open_store
@@ -37,7 +38,7 @@ def test_a_sent_key_gives_the_first_answer_to_the_byte(store: Store, key: str) -
     """Whatever bytes it has, as often as it is asked for."""
     answer = bytes(range(256)) * 200
     claim(store, key, "first")
-    store.settle(key, "first", "sent", answer)
+    store.settle(key, "print", "first", "sent", answer)
 
     assert [Claim(ClaimState.SENT, answer)] * 3 == [claim(store, key, f"repeated {n}") for n in range(3)]
 
@@ -47,7 +48,7 @@ def test_a_key_with_another_fingerprint_is_reused(store: Store, key: str) -> Non
     claim(store, key, "first")
     states = [claim(store, key, "second", "other").state]
     for outcome in ("unknown", "sent"):
-        store.settle(key, "first", outcome, b"answer")
+        store.settle(key, "print", "first", outcome, b"answer")
         states.append(claim(store, key, "second", "other", again=True).state)
 
     assert states == [ClaimState.REUSED] * 3
@@ -56,7 +57,7 @@ def test_a_key_with_another_fingerprint_is_reused(store: Store, key: str) -> Non
 def test_not_sent_gives_the_key_back(store: Store, key: str) -> None:
     """To anybody, also with another fingerprint."""
     claim(store, key, "first")
-    store.settle(key, "first", "not_sent", b"")
+    store.settle(key, "print", "first", "not_sent", b"")
 
     assert claim(store, key, "second", "other").state == ClaimState.NEW
 
@@ -70,7 +71,7 @@ def test_a_claim_whose_owner_died_is_unknown(store: Store, key: str) -> None:
 def test_a_late_owner_still_settles(store: Store, key: str) -> None:
     """Its lease ran out, nobody may have sent meanwhile, so what it knows is true."""
     claim(store, key, "first", lease=DEAD)
-    store.settle(key, "first", "sent", b"answer")
+    store.settle(key, "print", "first", "sent", b"answer")
 
     assert Claim(ClaimState.SENT, b"answer") == claim(store, key, "second")
 
@@ -78,7 +79,7 @@ def test_a_late_owner_still_settles(store: Store, key: str) -> None:
 def test_unknown_is_kept(store: Store, key: str) -> None:
     """It is told to everybody and never becomes anybody's."""
     claim(store, key, "first")
-    store.settle(key, "first", "unknown", b"")
+    store.settle(key, "print", "first", "unknown", b"")
 
     assert [claim(store, key, "second").state for _ in range(2)] == [ClaimState.UNKNOWN] * 2
 
@@ -88,10 +89,10 @@ def test_unknown_may_be_claimed_again_where_the_receiver_dedupes(store: Store, k
     """With `again` one asker gets it, and the one before it can no longer settle."""
     claim(store, key, "first", lease=LEASE if how == "settled" else DEAD)
     if how == "settled":
-        store.settle(key, "first", "unknown", b"")
+        store.settle(key, "print", "first", "unknown", b"")
 
     states = [claim(store, key, owner, again=True).state for owner in ("second", "third")]
-    store.settle(key, "first", "not_sent", b"")
+    store.settle(key, "print", "first", "not_sent", b"")
 
     assert states == [ClaimState.NEW, ClaimState.IN_PROGRESS]
     assert claim(store, key, "fourth").state == ClaimState.IN_PROGRESS
@@ -100,10 +101,26 @@ def test_unknown_may_be_claimed_again_where_the_receiver_dedupes(store: Store, k
 def test_only_the_owner_settles(store: Store, key: str) -> None:
     """What somebody else says of a claim is not recorded."""
     claim(store, key, "first")
-    store.settle(key, "second", "not_sent", b"")
-    store.settle(key, "second", "sent", b"answer")
+    store.settle(key, "print", "second", "not_sent", b"")
+    store.settle(key, "print", "second", "sent", b"answer")
 
     assert claim(store, key, "third").state == ClaimState.IN_PROGRESS
+
+
+@pytest.mark.parametrize("outcome", ["sent", "unknown"])
+def test_an_outcome_is_recorded_where_the_claim_is_forgotten(store: Store, key: str, outcome: Outcome) -> None:
+    """As behind a replica that the claim never reached: the owner knows it, and a repeat must not be sent."""
+    store.settle(key, "print", "first", outcome, b"answer")
+
+    assert claim(store, key, "second", "other").state == ClaimState.REUSED
+    assert claim(store, key, "third") == Claim(ClaimState(outcome), b"answer")
+
+
+def test_not_sent_needs_no_record_where_the_claim_is_forgotten(store: Store, key: str) -> None:
+    """The key is free, as it should be."""
+    store.settle(key, "print", "first", "not_sent", b"")
+
+    assert claim(store, key, "second", "other").state == ClaimState.NEW
 
 
 def test_of_many_threads_one_gets_the_key(store: Store, key: str) -> None:
@@ -144,7 +161,7 @@ def test_keys_outlive_a_store_that_is_closed(shared_url: str) -> None:
     """A restart of the service forgets nothing."""
     first = open_store(shared_url)
     claim(first, "outliving", "first")
-    first.settle("outliving", "first", "sent", b"answer")
+    first.settle("outliving", "print", "first", "sent", b"answer")
     first.close()
 
     second = open_store(shared_url)

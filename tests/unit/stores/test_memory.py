@@ -24,7 +24,7 @@ def test_a_store_that_is_full_of_keys_knows_them() -> None:
     store = MemoryStore(lambda: now, most_keys=2)
     for key in ("first", "second"):
         store.claim(key, "fingerprint", "owner", lease=10, again=False)
-    store.settle("second", "owner", "sent", b"answer")
+    store.settle("second", "fingerprint", "owner", "sent", b"answer")
     now += 11
     assert store.claim("second", "fingerprint", "another", lease=10, again=False).answer == b"answer"
     assert store.claim("first", "fingerprint", "another", lease=10, again=True).state is ClaimState.NEW

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from app.stores import Store, StoreLostError, UnreadableRecordError
+from app.stores import KEPT_SECONDS, Store, StoreLostError, UnreadableRecordError
 from app.stores.redis import KEY_PREFIX, WINDOW_PREFIX
 from app.stores.redis.servers import LOST
 from tests.unit.stores.opened import open_store
@@ -212,6 +212,15 @@ def test_a_key_goes_when_its_window_is_over(store: Store, own_valkey: Server) ->
 
     assert isinstance(left, int)
     assert 0 < left <= 60_000
+
+
+def test_a_key_that_was_forgotten_goes_after_a_day(store: Store, own_valkey: Server) -> None:
+    """One that is recorded anew is kept like the others, and no longer."""
+    store.settle("a", "print", "owner", "sent", b"answer")
+    left = tell(own_valkey, "TTL", f"{KEY_PREFIX}a")
+
+    assert isinstance(left, int)
+    assert KEPT_SECONDS - 60 <= left <= KEPT_SECONDS
 
 
 def test_every_error_of_the_library_is_known() -> None:
