@@ -1,7 +1,9 @@
 """One connection to one service: whether a byte was handed over, and whether it is reusable."""
 
 import re
+import socket
 import ssl
+import struct
 from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
@@ -14,6 +16,8 @@ from app.upstream.responses import HTTPResponse
 from app.upstream.sockets import DeadlineSocket, connect, secure
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+# Closing resets the connection and drops what is still to be sent (socket(7)).
+_NO_LINGER = struct.pack("ii", 1, 0)
 _FIELDS = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00\r\n]*\r\n)*")
 
 
@@ -78,6 +82,15 @@ class Connection:
             return answer
         self.reusable = not (answer.will_close or answer.is_followed or _has_more(sock))
         return answer
+
+    def give_up(self) -> None:
+        """Close the connection, and withdraw what the peer has not received.
+
+        After an ordinary close the system goes on delivering it, for minutes if the network fails.
+        """
+        if self.sock is not None and self.handed_over:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.close()
 
     def close(self) -> None:
         """Close the connection; the next exchange opens it anew."""

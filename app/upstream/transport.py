@@ -124,6 +124,7 @@ class Transport:
         try:
             answer = connection.exchange(request, target, deadline, room)
         except Exception as error:  # noqa: BLE001  # whatever the error, what was sent is sent
+            connection.give_up()
             kind, word = _why(error, handed_over=connection.handed_over)
             # An expected error may quote the peer or a credential; an unexpected one needs its traceback.
             raise kind(word) from (error if word == "unexpected" else None)

@@ -72,6 +72,15 @@ class Caller:
         self._sock.close()
 
 
+def to_the_end(sock: socket.socket) -> bytes:
+    """All that arrives before the end or a reset."""
+    data = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while piece := sock.recv(65536):
+            data += piece
+    return bytes(data)
+
+
 Script = Callable[[Caller], None]
 
 

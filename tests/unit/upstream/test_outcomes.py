@@ -1,5 +1,6 @@
 """Whether anything was sent, when no answer came."""
 
+import socket
 import threading
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ import requests
 
 from app.resolver import Address
 from app.upstream.transport import NoAnswerError, NothingSentError, Transport, TransportError, prepare
-from tests.unit.upstream.peers import OK, Caller, Peer, Script, answering
+from tests.unit.upstream.peers import OK, PATIENCE, Caller, Peer, Script, answering, to_the_end
 
 Serve = Callable[..., Peer]
 TOTAL = 0.4
@@ -69,6 +70,22 @@ def test_no_answer(serve: Serve, transport: Transport, script: Script, reason: s
     with pytest.raises(NoAnswerError) as caught:
         post(transport, serve(script).url, timeout=TOTAL if reason == "deadline" else 5)
     assert (caught.value.reason, str(caught.value)) == (reason, reason)
+
+
+def test_nothing_arrives_later(transport: Transport) -> None:
+    """Of a request that was given up no more is delivered: its caller may have looked, and sent it again."""
+    message = b"x" * 60_000
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # Room for a small part of the message, as long as nobody reads: the rest waits with the system here.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with pytest.raises(NoAnswerError, match="deadline"):
+            post(transport, f"http://127.0.0.1:{listener.getsockname()[1]}/", message, timeout=TOTAL)
+        sock, _ = listener.accept()
+        with sock:
+            sock.settimeout(PATIENCE)
+            received = to_the_end(sock)
+
+    assert len(received) < len(message)
 
 
 REFUSED = b"HTTP/1.1 404 Not Found\r\n"
