@@ -1,11 +1,16 @@
-"""redis-py connections with a deadline for the lookup of the host name."""
+"""redis-py connections with a deadline for the lookup of the host name, and no call that arrives after its end."""
 
 import socket
+import struct
 import time
 
 from redis.connection import Connection, SSLConnection
 
 from app.resolver import resolve
+
+# Closing resets the connection and drops what is still to be sent (socket(7)). Otherwise the system would go on
+# delivering a call that was given up, to a server that was told of its end meanwhile.
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class NamedConnection(Connection):
@@ -21,6 +26,7 @@ class NamedConnection(Connection):
             except OSError as error:
                 failure = error
             else:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
                 return sock
             finally:
                 # TLS verifies the name, not the address.

@@ -19,6 +19,7 @@ from tests.unit.stores.opened import open_store
 from tests.unit.stores.relay import relay
 from tests.unit.stores.servers import PATIENCE, Server, tell
 from tests.unit.upstream.certificates import Authority
+from tests.unit.upstream.peers import to_the_end
 
 pytestmark = pytest.mark.enable_socket
 
@@ -212,6 +213,23 @@ def test_a_key_goes_when_its_window_is_over(store: Store, own_valkey: Server) ->
 
     assert isinstance(left, int)
     assert 0 < left <= 60_000
+
+
+def test_a_claim_that_was_given_up_never_arrives() -> None:
+    """What the network has not delivered by then is dropped: it would take a key that was given back meanwhile."""
+    fingerprint = "x" * 60_000
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # Room for a small part of the call, as long as nobody reads: the rest waits with the system here.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        store = open_store(f"redis://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(StoreLostError, match="TimeoutError"):
+            store.claim("key", fingerprint, "owner", lease=60, again=False)
+        sock, _ = listener.accept()
+        with sock:
+            sock.settimeout(PATIENCE)
+            received = to_the_end(sock)
+
+    assert len(received) < len(fingerprint)
 
 
 def test_a_key_that_was_forgotten_goes_after_a_day(store: Store, own_valkey: Server) -> None:
