@@ -110,6 +110,15 @@ def test_the_access_log_holds_no_secret(front: Front, instance: Instance) -> Non
     assert "canary" not in str(nginx.lines())
 
 
+def test_the_access_log_is_json_whatever_is_asked_for(front: Front, instance: Instance) -> None:
+    """Paths are decoded, and `escape=json` lets through what is not UTF-8: one line of it stops a shipper."""
+    nginx = front(instance.port)
+    for target in ("/v1/%e4%ff", "/v1/%22%0d%0a", "/v1"):
+        ask(nginx.port, Request("GET", target))
+    await_until(lambda: len(nginx.lines()) == 3, lambda: nginx.errors)
+    assert [line["path"] for line in nginx.lines()] == ["/", "/", "/v1"]
+
+
 def test_slow_clients_hold_nothing(front: Front, instance: Instance) -> None:
     """50 whose bodies are halfway have no connection to the service yet; each gets its answer in the end."""
     nginx = front(instance.port)
