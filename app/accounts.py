@@ -14,6 +14,8 @@ from app.principals import LONGEST_REMEMBERED_ID, Account, User
 from app.upstream.exchange import INVALID_ANSWER, Correlation, Exchanged, Service, status_class
 from app.upstream.transport import TransportError
 
+# Some 5,000 accounts: whoever has one in each company must not be told that the service is down.
+MAX_ANSWER_BYTES = 1_048_576
 _OK, _NOT_FOUND = 200, 404
 # Users plus their accounts in the cache, about 20 MB; beyond this, the least recently used users are evicted.
 _LARGEST = 40_000

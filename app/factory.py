@@ -9,7 +9,7 @@ import jwt
 from flask import Flask
 
 from app import routes
-from app.accounts import Accounts
+from app.accounts import MAX_ANSWER_BYTES, Accounts
 from app.idempotency import Idempotency
 from app.stores import Store
 from app.stores.factory import open_store
@@ -20,6 +20,7 @@ from app.tokens.keys import FixedKeys, KeySource
 from app.tokens.verifier import TokenVerifier
 from app.upstream.breaker import Breaker
 from app.upstream.exchange import Sender, Service
+from app.upstream.responses import MAX_BODY_BYTES
 from app.upstream.slots import Slots
 from app.upstream.tracing import Traced
 from app.upstream.transport import Transport
@@ -86,15 +87,19 @@ def _application(settings: Settings) -> Application:
 
 def _services(settings: Settings, store: Store, limits: Limits, transport: Sender | None) -> services.Services:
     slots = Slots(max(1, settings.threads * 3 // 4))
-    sender = Traced(transport or Transport())
     keys = _keys(settings, slots, transport)
 
-    def service(name: str, url: str, token: str | None, timeout: float) -> Service:
+    def service(name: str, url: str, token: str | None, timeout: float, largest: int = MAX_BODY_BYTES) -> Service:
+        sender = Traced(transport or Transport(max_body_bytes=largest))
         breaker = Breaker(name, settings.breaker_threshold)
         return Service(url, token=token, timeout=timeout, transport=sender, breaker=breaker, slots=slots)
 
     account = service(
-        "account", settings.account_service_url, settings.account_service_token, settings.account_timeout_seconds
+        "account",
+        settings.account_service_url,
+        settings.account_service_token,
+        settings.account_timeout_seconds,
+        MAX_ANSWER_BYTES,
     )
     chat = service("chat", settings.chat_service_url, settings.chat_service_token, settings.chat_timeout_seconds)
     return services.Services(
