@@ -18,6 +18,7 @@ from app.errors import (
     ChatServiceUnavailableError,
     ForbiddenError,
     InternalError,
+    Outcome,
     ServiceError,
 )
 from app.schemas import Document
@@ -68,17 +69,28 @@ class Client:
         unless it was a GET; its default says whether the request may be repeated, which a POST may not. Also
         raises ChatServiceUnavailableError (nothing was sent), OverloadedError, and RuntimeError after a POST.
         """
-        if self._correlation.has_posted:
+        if self._correlation.posted:
             raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
-        self._correlation.has_posted = method == "POST"
         unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)
         # A GET asks for nothing to be done (RFC 9110 section 9.2.1).
         doubt = partial(unclear, outcome=None if method == "GET" else "unknown")
-        with self._service.slots:
-            response = self._exchange(method, f"{path}?{urlencode(query)}" if query else path, document, doubt)
-        if 200 <= response.status_code < 300:  # noqa: PLR2004 - successful (RFC 9110 section 15.3)
-            return _load(answer, response.content, doubt)
-        raise _refusal(response, {**_REFUSALS, **(refusals or {})}, doubt, self._correlation.request_id)
+        self._correlation.posted = "unknown" if method == "POST" else None
+        try:
+            with self._service.slots:
+                response = self._exchange(method, f"{path}?{urlencode(query)}" if query else path, document, doubt)
+            if 200 <= response.status_code < 300:  # noqa: PLR2004 - successful (RFC 9110 section 15.3)
+                found = _load(answer, response.content, doubt)
+                self._prove(method, "sent")
+                return found
+            raise _refusal(response, {**_REFUSALS, **(refusals or {})}, doubt, self._correlation.request_id)
+        except ServiceError as error:
+            self._prove(method, error.outcome)
+            raise
+
+    def _prove(self, method: str, outcome: Outcome) -> None:
+        """Note what is proved of a POST, whatever the view makes of its answer or its error."""
+        if method == "POST":
+            self._correlation.posted = outcome
 
     def _exchange(self, method: str, path: str, document: object, doubt: Doubt) -> requests.Response:
         headers = {"Idempotency-Key": self._key} if method == "POST" else None

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import requests
 
+from app.errors import Outcome
 from app.upstream.breaker import Breaker
 from app.upstream.slots import Slots
 from app.upstream.transport import NothingSentError, TransportError, prepare
@@ -51,15 +52,15 @@ class Exchanged:
 class Correlation:
     """The identifiers that tie exchanges to the request they are made for, in the logs of both sides.
 
-    `exchanges` has the first one with each service, by the service's name; `has_posted` is true once a POST to the
-    chat service was begun.
+    `exchanges` has the first one with each service, by the service's name; `posted` is what is proved of the POST
+    to the chat service, None until one is begun.
     """
 
     request_id: str
     traceparent: str
     tracestate: str | None = None
     exchanges: dict[str, Exchanged] = field(default_factory=dict)
-    has_posted: bool = False
+    posted: Outcome | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers for the request id and the W3C trace context."""

@@ -59,8 +59,9 @@ def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
 def _run(view: Callable[..., Response], account: Account, arguments: dict[str, Any], *, repeats: bool) -> Response:
     """Return the view's response; an unexpected exception leaves the outcome unknown.
 
-    If this `repeats` a send of unknown outcome, then "not sent" holds for the retry alone: the outcome stays
-    unknown.
+    The POST decides, whatever the view makes of it: an error that is raised after a send does not mean "not sent",
+    and a value that is returned without one does not mean "sent". If this `repeats` a send of unknown outcome,
+    then "not sent" holds for the retry alone: the outcome stays unknown.
     """
     state = current_state()
     state.outcome = "unknown"
@@ -69,12 +70,14 @@ def _run(view: Callable[..., Response], account: Account, arguments: dict[str, A
     except SendOutcomeUnknownError:
         raise
     except ServiceError as error:
-        if error.outcome == "unknown":
+        if error.outcome == "unknown" or state.correlation.posted in {"sent", "unknown"}:
             raise SendOutcomeUnknownError(reason=error.reason) from error
         if repeats:
             raise SendOutcomeUnknownError from error
         state.outcome = error.outcome
         raise
+    if state.correlation.posted != "sent":
+        raise RuntimeError("a view that sends returns only after its POST, and catches none of its errors")
     state.outcome = "sent"
     return response
 

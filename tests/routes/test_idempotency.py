@@ -1,6 +1,6 @@
 """Idempotency-Key on a route that sends, in process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +8,7 @@ from flask import Blueprint, Flask
 
 from app import create_app
 from app.chat.client import Client
+from app.errors import ChatServiceUnavailableError, ForbiddenError, ServiceError
 from app.principals import Account
 from app.schemas import Answer, Body, Document, text
 from app.stores import Claim, StoreLostError
@@ -48,8 +49,49 @@ class NewReminder(Body):
     text = text("Hello")
 
 
-def reminders(environ: dict[str, str], wire: Wire, *, asks_on: bool = False) -> CheckedClient:
-    """An application with another route that sends; with `asks_on` it asks for more afterwards."""
+Remind = Callable[[Account, str], Document]
+
+
+def remind_once(account: Account, text: str) -> Document:
+    """As the guide says: the send is the last call."""
+    return chat(Reminders).remind(account, text)
+
+
+def remind_twice(account: Account, text: str) -> Document:
+    """Asks for more afterwards."""
+    chat(Reminders).remind(account, text)
+    return chat(Reminders).remind(account, "again")
+
+
+def remind_and_refuse(account: Account, text: str) -> Document:
+    """Finds something wrong with what was sent."""
+    chat(Reminders).remind(account, text)
+    raise ForbiddenError
+
+
+def remind_in_other_words(account: Account, text: str) -> Document:
+    """Makes another error of every error."""
+    try:
+        return chat(Reminders).remind(account, text)
+    except ServiceError:
+        raise ChatServiceUnavailableError from None
+
+
+def remind_at_best(account: Account, text: str) -> Document:
+    """Lets no error through."""
+    try:
+        return chat(Reminders).remind(account, text)
+    except ServiceError:
+        return {"text": text}
+
+
+def remind_nobody(account: Account, text: str) -> Document:  # noqa: ARG001 - as the others
+    """Forgets to send."""
+    return {"text": text}
+
+
+def reminders(environ: dict[str, str], wire: Wire, how: Remind = remind_once) -> CheckedClient:
+    """An application with another route that sends, in this way."""
     blueprint = Blueprint("reminders", __name__, url_prefix="/v1")
 
     @blueprint.post("/remind/<company_id>")
@@ -58,8 +100,7 @@ def reminders(environ: dict[str, str], wire: Wire, *, asks_on: bool = False) -> 
     @sends
     @gives("Reminded!", Reminder)
     def remind(account: Account, *, body: Document) -> Document:
-        sent = chat(Reminders).remind(account, body["text"])
-        return chat(Reminders).remind(account, "again") if asks_on else sent
+        return how(account, body["text"])
 
     app = create_app(load(environ), transport=wire)
     app.register_blueprint(blueprint)
@@ -85,12 +126,53 @@ def test_every_route_that_sends_tells_what_is_unknown(environ: dict[str, str], w
 def test_what_fails_after_a_send_is_not_told_as_not_sent(environ: dict[str, str], wire: Wire) -> None:
     """A view that asks for more than its send is a fault of ours, and the message may be out."""
     wire.answer_chat = lambda *_: reply(200, {"text": "Hello"})
-    client = reminders(environ, wire, asks_on=True)
+    client = reminders(environ, wire, remind_twice)
     answer = client.post(f"/v1/remind/{ACME}", headers=bearer(), json={"text": "Hello"})
 
     assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("INTERNAL_ERROR", "unknown")
     assert "Retry-After" not in answer.headers
     assert len(wire.chats) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "answer"),
+    [
+        (remind_and_refuse, reply(200, {"text": "Hello"})),
+        (remind_in_other_words, NoAnswerError("deadline")),
+        (remind_in_other_words, reply(500)),
+        (remind_at_best, NoAnswerError("deadline")),
+        (remind_at_best, NothingSentError("refused")),
+        (remind_at_best, reply(403)),
+        (remind_nobody, reply(200, {"text": "Hello"})),
+    ],
+)
+def test_a_view_cannot_make_more_of_its_send_than_is_proved(
+    environ: dict[str, str], wire: Wire, how: Remind, answer: Answered
+) -> None:
+    """Neither "not sent" of what may be out, which invites to send it again, nor "sent" of what may not be."""
+    wire.answer_chat = lambda *_: answer
+    client = reminders(environ, wire, how)
+    headers = {**bearer(), "Idempotency-Key": "key"}
+    first = client.post(f"/v1/remind/{ACME}", headers=headers, json={"text": "Hello"})
+    sends = len(wire.chats)
+    again = client.post(f"/v1/remind/{ACME}", headers=headers, json={"text": "Hello"})
+
+    for told in (first, again):
+        assert (told.status_code, told.headers["X-Send-Outcome"]) == (500, "unknown")
+        assert "Retry-After" not in told.headers
+    assert len(wire.chats) == sends
+
+
+def test_a_view_may_raise_another_error_of_what_was_not_sent(environ: dict[str, str], wire: Wire) -> None:
+    """That is proved, and the key is free again."""
+    wire.answer_chat = lambda *_: reply(403)
+    client = reminders(environ, wire, remind_in_other_words)
+    headers = {**bearer(), "Idempotency-Key": "key"}
+    told = client.post(f"/v1/remind/{ACME}", headers=headers, json={"text": "Hello"})
+    assert (told.get_json()["code"], told.headers["X-Send-Outcome"]) == ("CHAT_SERVICE_UNAVAILABLE", "not_sent")
+
+    wire.answer_chat = lambda *_: reply(200, {"text": "Hello"})
+    assert client.post(f"/v1/remind/{ACME}", headers=headers, json={"text": "Hello"}).status_code == 200
 
 
 def keyed(caller: Caller, key: str = "order-1", **request: Any) -> Any:
