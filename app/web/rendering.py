@@ -113,6 +113,8 @@ def _may_be_repeated(error: ServiceError, outcome: Outcome | None) -> bool:
     if outcome is not None:
         return outcome == "not_sent"
     # How far a failed POST got is unknown, and POST is not idempotent (RFC 9110 section 9.2.2).
+    if current_state().correlation.posted in {"sent", "unknown"}:
+        return False
     return not (isinstance(error, InternalError) and request.method == "POST")
 
 

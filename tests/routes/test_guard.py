@@ -3,16 +3,20 @@
 import json
 
 import pytest
+import requests
 from flask import Blueprint, Flask
 from marshmallow import fields
 from werkzeug.test import TestResponse
 
-from app.errors import InvalidParamsError
+from app.chat.client import Client
+from app.errors import ChatServiceUnavailableError, InvalidParamsError
 from app.principals import Account
 from app.schemas import Answer, Body, Document, Paging, page_of, text
+from app.upstream.transport import NoAnswerError, NothingSentError
 from app.web.bodies import gives, takes
 from app.web.guards import company_scoped
 from app.web.reference.published import ANOTHER_ID
+from app.web.services import chat
 from tests.documented import CheckedClient
 from tests.people import ACME, CONVERSATION, GLOBEX, NOWHERE, bearer
 from tests.wire import Wire, reply
@@ -32,6 +36,14 @@ class Name(Body):
 
     refusal = REFUSAL
     name = text("Jane")
+
+
+class People(Client):
+    """A client that makes one POST."""
+
+    def invite(self, account: Account) -> Document:
+        """Invite somebody."""
+        return self._ask("POST", f"/invite/{account.company_id}", Seen, document={})
 
 
 def scratch() -> Blueprint:
@@ -74,6 +86,16 @@ def scratch() -> Blueprint:
         if query["page_number"] > 1:
             raise InvalidParamsError("This field has one page.")
         return {"account": account.id, "given": {"custom_field_id": custom_field_id}}
+
+    @blueprint.post("/invite/<company_id>")
+    @company_scoped(role="conversations")
+    @takes(Name)
+    @gives("Invited!", Seen)
+    def invite_person(account: Account, *, body: Document) -> Document:  # noqa: ARG001 - not needed here
+        try:
+            chat(People).invite(account)
+        finally:
+            raise ChatServiceUnavailableError
 
     return blueprint
 
@@ -247,6 +269,27 @@ def test_a_failure_that_is_foreseen_may_be_repeated(client: CheckedClient, wire:
     assert code(answer) == (500, "ACCOUNT_SERVICE_UNAVAILABLE")
     assert answer.headers["Retry-After"] == "2"
     assert "sent" not in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        (reply(200, {"account": "a", "given": {}}), None),
+        (reply(500), None),
+        (NoAnswerError("deadline"), None),
+        (NothingSentError("refused"), "2"),
+        (reply(403), "2"),
+    ],
+)
+def test_what_a_view_raises_after_its_post_invites_to_repeat_it_only_if_nothing_was_done(
+    client: CheckedClient, wire: Wire, answer: requests.Response | Exception, wait: str | None
+) -> None:
+    """The POST decides, whatever the error of the view says elsewhere."""
+    wire.answer_chat = lambda *_: answer
+    told = client.post(f"/v1/invite/{ACME}", json={"name": "Jane"}, headers=bearer())
+
+    assert code(told) == (500, "CHAT_SERVICE_UNAVAILABLE")
+    assert told.headers.get("Retry-After") == wait
 
 
 def test_every_operation_has_a_window_of_its_own(client: CheckedClient) -> None:
