@@ -42,6 +42,8 @@ async function show() {
     docExpansion: isAlone ? "full" : "list",
     tryItOutEnabled: true,
     validatorUrl: null,
+    // Its default theme writes numbers with a contrast below 4.5 to 1.
+    syntaxHighlight: { theme: "tomorrow-night" },
     plugins: [labelled],
     onComplete: () => token && signIn(ui, token, next),
   });

@@ -172,6 +172,30 @@ def test_all_text_can_be_read(show: Open, running: Launched, reference: str, inb
     assert messages.evaluate(CONTRAST) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_of_other_operations_can_be_read(show: Open, reference: str, scheme: str) -> None:
+    """Whatever their method, and whatever is in their examples."""
+
+    def answer(route: Route) -> None:
+        document = route.fetch().json()
+        (described,) = [path for name, path in document["paths"].items() if name.startswith("/v1/send-message/")]
+        told = {"count": 1, "none": None, "some": [0.5, True, "text"]}
+        operation = {**described["post"], "responses": {"200": {"description": "`code`"}}}
+        operation["responses"]["200"]["content"] = {"application/json": {"example": told}}
+        path = {method: {**operation, "operationId": method} for method in ("get", "put", "post", "delete")}
+        route.fulfill(json={**document, "paths": {"/v1/other": path}})
+
+    page = show(reference, color_scheme=scheme)
+    page.route("**/openapi.json", answer)
+    page.reload()
+    page.locator(".opblock").nth(3).wait_for()
+    for operation in page.locator(".opblock-summary-control").all():
+        operation.click()
+    for operation in page.locator(".opblock").all():
+        operation.get_by_text('"count"').wait_for()
+    assert page.evaluate(CONTRAST) == []
+
+
 def test_several_operations_are_folded(show: Open, reference: str) -> None:
     """One is open at once; of more there is a list, and the hint says what to press."""
     names: list[str] = []
