@@ -7,7 +7,7 @@ from functools import cache
 from inspect import isfunction
 from typing import Any, ClassVar
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, Schema, SchemaOpts, ValidationError, fields, validate
 
 # A JSON object.
 Document = dict[str, Any]
@@ -15,11 +15,16 @@ Document = dict[str, Any]
 _MOST_DIGITS = 9
 
 
-class _Lenient(Schema):
-    class Meta:
-        """Drop unknown fields."""
+class _Options(SchemaOpts):
+    """Unknown fields are dropped unless a Meta says otherwise; one that says nothing of them changes nothing."""
 
-        unknown = EXCLUDE
+    def __init__(self, meta: type) -> None:
+        super().__init__(meta)
+        self.unknown = getattr(meta, "unknown", EXCLUDE)
+
+
+class _Lenient(Schema):
+    OPTIONS_CLASS = _Options
 
 
 class Body(_Lenient):
@@ -28,6 +33,7 @@ class Body(_Lenient):
     `refusal` is the error sentence for a request that lacks something the route needs.
     """
 
+    OPTIONS_CLASS = _Options
     refusal: ClassVar[str]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
 from app.chat.conversations import SentMessage
-from app.schemas import Answer, Paging, text
+from app.schemas import Answer, Body, Paging, text
 from tests.wire import sent_message
 
 WHOLE = sent_message("b2c3d4e5-f6a7-8901-bcde-f12345678901", "Hello")
@@ -93,6 +93,30 @@ def test_rules_of_a_schema_are_kept(schema: Callable[[], Answer], document: dict
     """Whatever asks for more than plain values is asked of marshmallow."""
     with pytest.raises(ValidationError):
         schema().load(document)
+
+
+class _Dated(Answer):
+    a = text("b")
+
+    class Meta:
+        """Nothing is said of other fields."""
+
+        dateformat = "iso"
+
+
+class _DatedBody(Body):
+    a = text("b")
+
+    class Meta:
+        """Nothing is said of other fields."""
+
+        dateformat = "iso"
+
+
+@pytest.mark.parametrize("schema", [_Dated, _DatedBody])
+def test_unknown_fields_are_dropped_whatever_a_meta_is_for(schema: type[Schema]) -> None:
+    """A Meta replaces that of its parent, so that one about dates would refuse the fields of a newer edition."""
+    assert schema().load({"a": "b", "c": "d"}) == {"a": "b"}
 
 
 class _Changed(Answer):
