@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, missing
 
 from app.schemas import Answer, Body
 from app.web.declarations import Declaration, Operation
@@ -83,6 +83,8 @@ def _of_schemas(declaration: Declaration) -> Iterator[str]:
     parts = [part for schema in taken for part in _parts(schema())]
     if any(_names_a_company(name) for part in parts for name in _names(part)):
         yield "the guard alone takes the company id: take company_id out of its schema."
+    if declaration.sends and any(_has_default(part) for part in parts):
+        yield "a key would not fit a message from before a default: leave load_default out, the view can choose."
     if any(not hasattr(schema, "refusal") for schema in taken):
         yield "its schema has no `refusal`: write the sentence for those who leave something out."
     given = [*_parts(declaration.gives())] if declaration.gives else []
@@ -122,6 +124,14 @@ def _parts(schema: Schema) -> Iterator[Schema]:
             inner = inner.inner
         if isinstance(inner, fields.Nested):
             yield from _parts(inner.schema)
+
+
+def _has_default(schema: Schema) -> bool:
+    """Return whether what is loaded has values that were not given.
+
+    A message from before such a field counts as another one when it is repeated under its key after an update.
+    """
+    return any(field.load_default is not missing for field in schema.fields.values())
 
 
 def _names(schema: Schema) -> Iterator[str]:

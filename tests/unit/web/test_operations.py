@@ -57,6 +57,12 @@ class Careless(Name):
     part = fields.Nested(Schema.from_dict({"name": fields.String()}))
 
 
+class Defaulted(Name):
+    """A body that is not the same before and after its second field."""
+
+    template_id = fields.String(load_default=None)
+
+
 class Speechless(Body):
     """A body without a refusal."""
 
@@ -116,6 +122,7 @@ def application(path: str, method: str, *decorators: Decorator) -> Flask:
         ("/a/<company_id>", "GET", [GUARD, takes(Paging, location="query"), GIVES]),
         ("/a/<company_id>", "PUT", [GUARD, takes(Name), takes(Paging, location="query"), GIVES]),
         ("/a/<company_id>", "POST", [GUARD, takes(Name), sends, GIVES]),
+        ("/a/<company_id>", "POST", [GUARD, takes(Defaulted), GIVES]),
         ("/a/<contact_id>", "POST", [GUARD_OF_BODY, takes(Name), GIVES]),
         ("/a/<company_id>", "GET", [company_scoped(role="contacts", limit="5 per hour"), GIVES]),
     ],
@@ -161,6 +168,7 @@ def test_what_is_public_is_left_alone(method: str) -> None:
         ("/a/<company_id>", "POST", [GUARD, takes(Hidden), GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>/<to_company_id>", "GET", [GUARD, GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>", "POST", [GUARD, takes(Careless), GIVES], "a schema within a schema is an Answer"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Defaulted), sends, GIVES], "a key would not fit a message"),
         ("/a/<company_id>", "PUT", [GUARD, takes(Name), sends, GIVES], "what sends is a POST"),
         ("/a/<contact_id>", "GET", [public], "nobody checks who may see what its ids name"),
         ("/a/<company_id>", "POST", [GUARD, takes(Speechless), GIVES], "its schema has no `refusal`"),
