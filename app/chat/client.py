@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -37,6 +38,8 @@ _REFUSALS: Refusals = {401: ChatServiceAuthError, 403: ForbiddenError}
 _LONGEST_WAIT = 60
 # In all else as lenient as Python: a message is sent, however oddly its answer is written.
 _JSON = json.JSONDecoder(parse_constant=refuse_constant)
+# Words and ids. A gateway may resolve `../` or `%2e%2e%2f` in a caller's text, and so reach the data of others.
+_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
 
 
 class Client:
@@ -64,11 +67,15 @@ class Client:
     ) -> Document:
         """Make one request and return the response body as loaded by the schema.
 
+        `path` has words and ids; all other values go into `query` or `document`, where they are encoded.
         A 4xx means that the service did nothing. `refusals` adds errors for 4xx statuses; any other 4xx is logged
         as a fault of ours. Everything else but a complete, valid 2xx raises `unclear`, with outcome `unknown`
         unless it was a GET; its default says whether the request may be repeated, which a POST may not. Also
-        raises ChatServiceUnavailableError (nothing was sent), OverloadedError, and RuntimeError after a POST.
+        raises ChatServiceUnavailableError (nothing was sent), OverloadedError, and RuntimeError after a POST
+        or for any other path.
         """
+        if not _PATH.fullmatch(path):
+            raise RuntimeError("a path has words and ids alone: put other values into `query` or `document`")
         if self._correlation.posted:
             raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
         unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)

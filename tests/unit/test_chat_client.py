@@ -50,6 +50,10 @@ class Names(Client):
         """A name."""
         return self._ask(method, "/name", Name, refusals={404: InvalidConversationIdError})
 
+    def called(self, name: str) -> Document:
+        """The name, from a path that has more than words and ids."""
+        return self._ask("GET", f"/names/{name}", Name)
+
     def page(self, query: Document) -> Document:
         """Names."""
         return self._ask("GET", "/names", page_of(Name), query=query)
@@ -126,6 +130,19 @@ def test_what_goes_along(wire: Wire, method: str, key: str | None) -> None:
     (request,) = wire.chats
     assert request.headers["X-Request-ID"] == correlation().request_id
     assert request.headers.get("Idempotency-Key") == key
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../other", "..", ".", "", "a/", "a//b", "%2e%2e%2fother", "a?b=c", "a#b", "a b", "a\r\nb", "é", "a\n"],
+)
+def test_a_path_has_words_and_ids_alone(wire: Wire, name: str) -> None:
+    """Nobody's text leads to the data of another company."""
+    wire.answer_chat = answering(GOOD)
+    with pytest.raises(RuntimeError):
+        names(wire).called(name)
+    assert wire.requests == []
+    assert names(wire).called("b2c3d4e5-f6a7") == GOOD
 
 
 def test_a_query(wire: Wire) -> None:
