@@ -2,15 +2,17 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from marshmallow import Schema, fields, missing
 
-from app.schemas import Answer, Body
+from app.schemas import Answer, Body, Digits, JsonBoolean
 from app.web.declarations import Declaration, Operation
 
 _WITH_BODY, _WITHOUT_BODY = {"POST", "PUT"}, {"GET", "DELETE"}
 # From the view outwards: the outermost runs first, so that nothing is read before the caller is authenticated.
 _ORDER = ("gives", "sends", "takes", "company_scoped")
+_FIELDS = "a text, a JsonBoolean, an Integer(strict=True), Digits in a query, or a List or Nested of these"
 _IN_ORDER = ", ".join(f"@{name}" for name in reversed(_ORDER))
 
 
@@ -85,6 +87,8 @@ def _of_schemas(declaration: Declaration) -> Iterator[str]:
         yield "the guard alone takes the company id: take company_id out of its schema."
     if declaration.sends and any(_has_default(part) for part in parts):
         yield "a key would not fit a message from before a default: leave load_default out, the view can choose."
+    if not all(_takes_one_type(field) for part in parts for field in part.fields.values()):
+        yield f'its fields take what nobody means, such as "yes" for true: let each be {_FIELDS}.'
     if any(not hasattr(schema, "refusal") for schema in taken):
         yield "its schema has no `refusal`: write the sentence for those who leave something out."
     given = [*_parts(declaration.gives())] if declaration.gives else []
@@ -124,6 +128,15 @@ def _parts(schema: Schema) -> Iterator[Schema]:
             inner = inner.inner
         if isinstance(inner, fields.Nested):
             yield from _parts(inner.schema)
+
+
+def _takes_one_type(field: fields.Field[Any]) -> bool:
+    """Return whether the field takes values of one type alone, and no object that no schema looks into."""
+    if isinstance(field, fields.List):
+        return _takes_one_type(field.inner)
+    if isinstance(field, fields.Integer):
+        return field.strict or isinstance(field, Digits)
+    return isinstance(field, fields.String | JsonBoolean | fields.Nested)
 
 
 def _has_default(schema: Schema) -> bool:

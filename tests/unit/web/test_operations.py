@@ -9,7 +9,7 @@ from flask import Blueprint, Flask
 from marshmallow import Schema, fields
 from werkzeug.routing import Rule
 
-from app.schemas import Answer, Body, Paging, text
+from app.schemas import Answer, Body, Digits, JsonBoolean, Paging, text
 from app.web.bodies import gives, takes
 from app.web.declarations import DeclarationError, public
 from app.web.guards import company_scoped
@@ -61,6 +61,11 @@ class Defaulted(Name):
     """A body that is not the same before and after its second field."""
 
     template_id = fields.String(load_default=None)
+
+
+def loose(field: fields.Field[Any]) -> type[Body]:
+    """A body with such a field."""
+    return type("Loose", (Name,), {"more": field})
 
 
 class Speechless(Body):
@@ -211,6 +216,34 @@ def test_what_is_not_declared_whole_is_told(
         operations(application(path, method, *decorators), rate_limit)
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{method} {path} (tag.view): {told}")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(fields.Boolean(), fields.Integer(), fields.Float(), fields.Raw(), fields.Dict(), fields.Decimal()),
+        *(fields.List(fields.Boolean()), fields.List(fields.List(fields.Raw())), fields.DateTime()),
+        fields.Nested(loose(fields.Integer())),
+    ],
+    ids=repr,
+)
+def test_a_field_that_takes_what_nobody_means_is_told(field: fields.Field[Any]) -> None:
+    """Marshmallow's own take "yes" for true, 5.9 for 5, "1" for 1, or an object that names another company."""
+    with pytest.raises(DeclarationError, match="its fields take what nobody means"):
+        operations(application("/a/<company_id>", "POST", GUARD, takes(loose(field)), GIVES), rate_limit)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(text("a"), fields.String(allow_none=True), JsonBoolean(), fields.Integer(strict=True), Digits()),
+        *(fields.List(fields.Integer(strict=True)), fields.List(fields.Nested(Name)), fields.Nested(Name)),
+    ],
+    ids=repr,
+)
+def test_a_field_of_one_type_is_taken(field: fields.Field[Any]) -> None:
+    """As the guide lists them."""
+    operations(application("/a/<company_id>", "POST", GUARD, takes(loose(field)), GIVES), rate_limit)
 
 
 @pytest.mark.parametrize(
