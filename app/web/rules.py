@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from marshmallow import Schema, fields, missing
+from marshmallow import INCLUDE, Schema, fields, missing
 
 from app.schemas import Answer, Body, Digits, JsonBoolean
 from app.web.declarations import Declaration, Operation
@@ -94,6 +94,8 @@ def _of_schemas(declaration: Declaration) -> Iterator[str]:
     given = [*_parts(declaration.gives())] if declaration.gives else []
     if any(not isinstance(part, Answer | Body) for part in parts + given):
         yield "a schema within a schema is an Answer or a Body, too: others refuse fields that they do not know."
+    if any(part.unknown == INCLUDE for part in parts + given):
+        yield "nobody has looked at the fields that its schema does not name: take unknown = INCLUDE away."
 
 
 def _of_view(operation: Operation) -> Iterator[str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 from werkzeug.routing import Rule
 
-from app.schemas import Answer, Body, Digits, JsonBoolean, Paging, text
+from app.schemas import Answer, Body, Digits, JsonBoolean, Paging, page_of, text
 from app.web.bodies import gives, takes
 from app.web.declarations import DeclarationError, public
 from app.web.guards import company_scoped
@@ -61,6 +61,24 @@ class Defaulted(Name):
     """A body that is not the same before and after its second field."""
 
     template_id = fields.String(load_default=None)
+
+
+class Inclusive(Name):
+    """A body that takes what it does not know."""
+
+    class Meta:
+        """A company, too."""
+
+        unknown = INCLUDE
+
+
+class Generous(Answer):
+    """An answer that passes on what it does not know."""
+
+    class Meta:
+        """Whatever the chat service says."""
+
+        unknown = INCLUDE
 
 
 def loose(field: fields.Field[Any]) -> type[Body]:
@@ -174,6 +192,8 @@ def test_what_is_public_is_left_alone(method: str) -> None:
         ("/a/<company_id>/<to_company_id>", "GET", [GUARD, GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>", "POST", [GUARD, takes(Careless), GIVES], "a schema within a schema is an Answer"),
         ("/a/<company_id>", "POST", [GUARD, takes(Defaulted), sends, GIVES], "a key would not fit a message"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Inclusive), GIVES], "nobody has looked at the fields"),
+        ("/a/<company_id>", "GET", [GUARD, gives("Done!", page_of(Generous))], "nobody has looked at the fields"),
         ("/a/<company_id>", "PUT", [GUARD, takes(Name), sends, GIVES], "what sends is a POST"),
         ("/a/<contact_id>", "GET", [public], "nobody checks who may see what its ids name"),
         ("/a/<company_id>", "POST", [GUARD, takes(Speechless), GIVES], "its schema has no `refusal`"),
