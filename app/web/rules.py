@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, fields, missing
+from marshmallow import EXCLUDE, Schema, fields, missing
 
 from app.schemas import Answer, Body, Digits, JsonBoolean
 from app.web.declarations import Declaration, Operation
@@ -87,15 +87,15 @@ def _of_schemas(declaration: Declaration) -> Iterator[str]:
         yield "the guard alone takes the company id: take company_id out of its schema."
     if declaration.sends and any(_has_default(part) for part in parts):
         yield "a key would not fit a message from before a default: leave load_default out, the view can choose."
-    if not all(_takes_one_type(field) for part in parts for field in part.fields.values()):
+    if not all(_takes_one_type(field) for part in parts for field in _leaves(part)):
         yield f'its fields take what nobody means, such as "yes" for true: let each be {_FIELDS}.'
     if any(not hasattr(schema, "refusal") for schema in taken):
         yield "its schema has no `refusal`: write the sentence for those who leave something out."
     given = [*_parts(declaration.gives())] if declaration.gives else []
     if any(not isinstance(part, Answer | Body) for part in parts + given):
         yield "a schema within a schema is an Answer or a Body, too: others refuse fields that they do not know."
-    if any(part.unknown == INCLUDE for part in parts + given):
-        yield "nobody has looked at the fields that its schema does not name: take unknown = INCLUDE away."
+    elif not all(_drops_others(part) for part in parts + given):
+        yield "a schema drops fields that it does not name: leave `unknown` out."
 
 
 def _of_view(operation: Operation) -> Iterator[str]:
@@ -124,21 +124,34 @@ def _untaken(operation: Operation, signature: inspect.Signature) -> set[str]:
 def _parts(schema: Schema) -> Iterator[Schema]:
     """Yield the schema and all schemas nested in it."""
     yield schema
+    for field in _leaves(schema):
+        if isinstance(field, fields.Nested):
+            yield from _parts(field.schema)
+
+
+def _leaves(schema: Schema) -> Iterator[fields.Field[Any]]:
+    """Yield the schema's fields; in place of a list what it is a list of."""
     for field in schema.fields.values():
-        inner = field
-        while isinstance(inner, fields.List):
-            inner = inner.inner
-        if isinstance(inner, fields.Nested):
-            yield from _parts(inner.schema)
+        leaf = field
+        while isinstance(leaf, fields.List):
+            leaf = leaf.inner
+        yield leaf
+
+
+def _drops_others(schema: Schema) -> bool:
+    """Return whether unnamed fields, a company's id among them, are neither refused nor kept."""
+    nested = {field.unknown for field in _leaves(schema) if isinstance(field, fields.Nested)}
+    return schema.unknown == EXCLUDE and nested <= {None, EXCLUDE}
 
 
 def _takes_one_type(field: fields.Field[Any]) -> bool:
-    """Return whether the field takes values of one type alone, and no object that no schema looks into."""
-    if isinstance(field, fields.List):
-        return _takes_one_type(field.inner)
+    """Return whether the field takes one type of JSON, no object that no schema looks into, and gives JSON again.
+
+    A date or a UUID could be no part of the fingerprint of an Idempotency-Key.
+    """
     if isinstance(field, fields.Integer):
         return field.strict or isinstance(field, Digits)
-    return isinstance(field, fields.String | JsonBoolean | fields.Nested)
+    return isinstance(field, fields.String | JsonBoolean | fields.Nested) and not isinstance(field, fields.UUID)
 
 
 def _has_default(schema: Schema) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask
-from marshmallow import INCLUDE, Schema, fields
+from marshmallow import INCLUDE, RAISE, Schema, fields
 from werkzeug.routing import Rule
 
 from app.schemas import Answer, Body, Digits, JsonBoolean, Paging, page_of, text
@@ -79,6 +79,21 @@ class Generous(Answer):
         """Whatever the chat service says."""
 
         unknown = INCLUDE
+
+
+class Within(Name):
+    """A body that takes what a part of it does not know."""
+
+    parts = fields.List(fields.Nested(Name, unknown=INCLUDE))
+
+
+class Strict(Name):
+    """A body that refuses what it does not know, as newer editions of the API have it."""
+
+    class Meta:
+        """Whatever is new."""
+
+        unknown = RAISE
 
 
 def loose(field: fields.Field[Any]) -> type[Body]:
@@ -192,8 +207,20 @@ def test_what_is_public_is_left_alone(method: str) -> None:
         ("/a/<company_id>/<to_company_id>", "GET", [GUARD, GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>", "POST", [GUARD, takes(Careless), GIVES], "a schema within a schema is an Answer"),
         ("/a/<company_id>", "POST", [GUARD, takes(Defaulted), sends, GIVES], "a key would not fit a message"),
-        ("/a/<company_id>", "POST", [GUARD, takes(Inclusive), GIVES], "nobody has looked at the fields"),
-        ("/a/<company_id>", "GET", [GUARD, gives("Done!", page_of(Generous))], "nobody has looked at the fields"),
+        (
+            "/a/<company_id>",
+            "POST",
+            [GUARD, takes(Inclusive), GIVES],
+            "a schema drops fields that it does not name",
+        ),
+        ("/a/<company_id>", "POST", [GUARD, takes(Within), GIVES], "a schema drops fields that it does not name"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Strict), GIVES], "a schema drops fields that it does not name"),
+        (
+            "/a/<company_id>",
+            "GET",
+            [GUARD, gives("Done!", page_of(Generous))],
+            "a schema drops fields that it does not name",
+        ),
         ("/a/<company_id>", "PUT", [GUARD, takes(Name), sends, GIVES], "what sends is a POST"),
         ("/a/<contact_id>", "GET", [public], "nobody checks who may see what its ids name"),
         ("/a/<company_id>", "POST", [GUARD, takes(Speechless), GIVES], "its schema has no `refusal`"),
@@ -242,7 +269,7 @@ def test_what_is_not_declared_whole_is_told(
     "field",
     [
         *(fields.Boolean(), fields.Integer(), fields.Float(), fields.Raw(), fields.Dict(), fields.Decimal()),
-        *(fields.List(fields.Boolean()), fields.List(fields.List(fields.Raw())), fields.DateTime()),
+        *(fields.List(fields.Boolean()), fields.List(fields.List(fields.Raw())), fields.DateTime(), fields.UUID()),
         fields.Nested(loose(fields.Integer())),
     ],
     ids=repr,
