@@ -29,8 +29,6 @@ except SettingsError as error:
     sys.stderr.write(f"{error}\n")
     raise SystemExit(1) from None
 
-# Before a worker, or this process if the application is preloaded, imports prometheus_client.
-_folder = metric_files.make_folder()
 wsgi_app = "wsgi:app"
 bind = _settings.bind
 worker_class = "config.serving.worker.DeadlineWorker"
@@ -65,10 +63,14 @@ logconfig_dict["root"] = {"level": "WARNING", "handlers": ["stderr"]}
 
 
 def nworkers_changed(server: Arbiter, count: int, before: int | None) -> None:
-    """Tell workers how many there are, also with `-w`; gunicorn calls this before it preloads the application.
+    """Tell workers how many there are, also with `-w`, and where they count.
+
+    Gunicorn calls this before it preloads the application, which imports prometheus_client, and not for
+    `--check-config`: the trial of a reload counts nowhere, as in full memory a write would end it (SIGBUS).
 
     With a memory:// store, SIGTTIN adds no worker: that could not start, and would take the first one with it.
     """
+    metric_files.make_folder()
     if before and count > 1 and _settings.store_url.startswith("memory:"):
         server.log.error("worker refused", extra={"reason": "memory:// counts in one process only."})
         server.num_workers = 1
@@ -82,7 +84,7 @@ def on_starting(server: Arbiter) -> None:
     """Bind METRICS_BIND; exit if that fails, or if several workers would use a memory:// store."""
     if server.cfg.workers > 1 and _settings.store_url.startswith("memory:"):
         _refuse("STORE_URL: memory:// counts in one process only, and there are several workers.")
-    server.companion = Companion(server, _settings.metrics_bind, _folder)
+    server.companion = Companion(server, _settings.metrics_bind, metric_files.make_folder())
     if "GUNICORN_PID" in os.environ:
         # After SIGUSR2 the old master has the address until it ends.
         return
@@ -103,9 +105,10 @@ def post_fork(server: Arbiter, worker: DeadlineWorker) -> None:
     """Set the worker's body limit to the application's, and continue the metrics of a worker that has ended."""
     worker.largest_body = _settings.max_body_bytes
     server.companion.release()
+    folder = Path(metric_files.make_folder())
     try:
-        metric_files.take_over(Path(_folder))
-        metric_files.make_room(Path(_folder))
+        metric_files.take_over(folder)
+        metric_files.make_room(folder)
     except OSError as error:
         # It counts for itself alone, and serves.
         os.environ.pop(metric_files.VARIABLE, None)

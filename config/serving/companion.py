@@ -86,8 +86,7 @@ class Companion:
         listening = self._socket.fileno() if self._socket else -1
         # It is given the master's PID: by the time it asks for its parent, the master may have ended.
         command = [sys.executable, "-m", "config.serving.listener", str(listening), self._folder, str(os.getpid())]
-        # With the variable set, it would count as one of the workers.
-        environ = {name: value for name, value in os.environ.items() if name != metric_files.VARIABLE}
+        environ = metric_files.environment_without()
         # SIGTERM (drain) and Ctrl-C stay blocked until it has handlers; they would end it before.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         try:

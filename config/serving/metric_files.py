@@ -50,6 +50,11 @@ def make_folder() -> str:
     return name
 
 
+def environment_without() -> dict[str, str]:
+    """Return the environment for a child that would else count as one of the workers."""
+    return {name: value for name, value in os.environ.items() if name != VARIABLE}
+
+
 def remove(folder: str) -> None:
     """Remove the folder and its contents."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
+from config.serving import metric_files
 from config.serving.master import STOPS
 from config.settings import SettingsError
 
@@ -82,9 +83,10 @@ def _obstacle(server: Arbiter, started_with: Mapping[str, bytes], patience: floa
 def _tried_out(server: Arbiter, patience: float) -> tuple[int, str]:
     """Return the trial's exit code and stderr; the workers go on meanwhile. Raises TimeoutExpired or OSError."""
     command = [sys.executable, *sys.orig_argv[1:], "--check-config"]
+    environ = metric_files.environment_without()
     until = time.monotonic() + patience
     with subprocess.Popen(  # noqa: S603 - our own command line
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
     ) as trial:
         try:
             while time.monotonic() < until:

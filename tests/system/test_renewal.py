@@ -14,7 +14,7 @@ from tests.people import SECRET, claims
 from tests.system.clients import Answer, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until
-from tests.system.servers import Server
+from tests.system.servers import OURS, Kind, Server
 from tests.system.standins import Services
 from tests.unit.keys import pem, private_key
 
@@ -22,6 +22,15 @@ pytestmark = pytest.mark.system
 
 OTHER = "another secret of the tests, longer than 32 bytes"
 SETTINGS = {"RATE_LIMIT": "1000 per minute", "LOG_LEVEL": "WARNING", "JWT_SECRET": ""}
+
+# An application that tells where its trial counts.
+WATCHED = """\
+import os, sys
+from pathlib import Path
+from wsgi import app
+if "--check-config" in sys.argv:
+    (Path(__file__).parent / "tried").write_text(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "nowhere"))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +152,14 @@ def test_a_wrong_file_changes_nothing(serve: Serve, tmp_path: Path, name: str, g
 
     put(tmp_path, good.format(folder=tmp_path), "")
     server.renew()
+    assert ask(server.port, sending()).status == 200
+
+
+def test_the_trial_counts_nowhere(serve: Serve, tmp_path: Path) -> None:
+    """In full memory a write to a file of metrics would end it (SIGBUS), and SIGHUP would be refused."""
+    (tmp_path / "watched.py").write_text(WATCHED)
+    command = (*OURS.arguments(0)[:-1], "watched:app")
+    server = serve(Kind("an application that is watched", lambda _: command, epoll=True), PYTHONPATH=str(tmp_path))
+    server.renew()
+    assert (tmp_path / "tried").read_text() == "nowhere"
     assert ask(server.port, sending()).status == 200
