@@ -87,6 +87,8 @@ class Companion:
         # It is given the master's PID: by the time it asks for its parent, the master may have ended.
         command = [sys.executable, "-m", "config.serving.listener", str(listening), self._folder, str(os.getpid())]
         environ = metric_files.environment_without()
+        # It would hide the release from `-m`; gunicorn finds that in any case.
+        environ.pop("PYTHONSAFEPATH", None)
         # SIGTERM (drain) and Ctrl-C stay blocked until it has handlers; they would end it before.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         try:

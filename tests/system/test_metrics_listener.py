@@ -212,6 +212,13 @@ def test_who_cannot_have_the_folder_counts_for_itself(serve: Serve) -> None:
         files.unlink()
 
 
+def test_it_finds_its_code_as_gunicorn_does(serve: Serve) -> None:
+    """Also where Python is told not to look in the current folder (PYTHONSAFEPATH)."""
+    server = serve(PYTHONSAFEPATH="1")
+    assert tell(server, "/health/ready").status == 200
+    assert server.events("listener ended") == []
+
+
 @pytest.mark.parametrize("version", ["a.b", "1.0.0.0", "²", "9.9"])
 def test_an_odd_format_is_answered_in_the_usual_one(serve: Serve, version: str) -> None:
     """Nothing is wrong with the metrics when a scraper asks for them oddly, and nothing else is told."""
