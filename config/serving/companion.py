@@ -36,10 +36,12 @@ class Companion:
     def bind(self, patience: float = _PATIENCE) -> None:
         """Bind the address; raises OSError if that fails, or if it is still in use after `patience` seconds."""
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        # As gunicorn does with BIND, take IPv4 as well at `[::]`, which Python alone would not.
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
         until = time.monotonic() + patience
         while self._socket is None:
             try:
-                self._socket = socket.create_server(self._address, family=family, backlog=128)
+                self._socket = socket.create_server(self._address, family=family, backlog=128, dualstack_ipv6=both)
             except OSError as error:
                 if error.errno != errno.EADDRINUSE or time.monotonic() > until:
                     raise

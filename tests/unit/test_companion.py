@@ -41,6 +41,15 @@ def test_addresses_of_ip_6_are_taken(tmp_path: Path) -> None:
     ours.release()
 
 
+def test_any_address_of_ip_6_is_any_of_ip_4_too(tmp_path: Path) -> None:
+    """As at BIND: whichever of its addresses a pod is probed at."""
+    ours = companion("[::]:0", tmp_path)
+    ours.bind()
+    assert ours._socket is not None
+    socket.create_connection(("127.0.0.1", ours._socket.getsockname()[1]), timeout=30).close()
+    ours.release()
+
+
 def test_workers_let_go_of_the_address(tmp_path: Path) -> None:
     """They inherit it, and would hold it when their master has ended."""
     ours = companion("127.0.0.1:0", tmp_path)
