@@ -81,9 +81,12 @@ def nworkers_changed(server: Arbiter, count: int, before: int | None) -> None:
 
 
 def on_starting(server: Arbiter) -> None:
-    """Bind METRICS_BIND; exit if that fails, or if several workers would use a memory:// store."""
+    """Bind METRICS_BIND; exit if that fails, or if the workers could not serve as they are told to."""
     if server.cfg.workers > 1 and _settings.store_url.startswith("memory:"):
         _refuse("STORE_URL: memory:// counts in one process only, and there are several workers.")
+    if server.cfg.is_ssl and issubclass(server.worker_class, DeadlineWorker):
+        # It would serve plain HTTP where TLS is expected.
+        _refuse("certfile and keyfile: this worker speaks no TLS; let a proxy in front do so.")
     server.companion = Companion(server, _settings.metrics_bind, metric_files.make_folder())
     if "GUNICORN_PID" in os.environ:
         # After SIGUSR2 the old master has the address until it ends.

@@ -95,6 +95,11 @@ def test_several_workers_do_not_count_in_their_own_memories(prepare: Serve, kind
     assert "STORE_URL: memory://" in refusal(prepare(kind, STORE_URL="memory://", WEB_CONCURRENCY=workers))
 
 
+def test_no_plain_http_is_served_in_place_of_tls(prepare: Serve) -> None:
+    """The worker speaks no TLS: who gives gunicorn a certificate is told so, and no port is opened."""
+    assert "certfile and keyfile: " in refusal(prepare(gunicorn("--certfile=setup.cfg", "--keyfile=setup.cfg")))
+
+
 def test_one_worker_may_count_in_its_memory(prepare: Serve) -> None:
     """memory:// with one worker starts, says what ends with it, and stays one where SIGTTIN asks for two."""
     server = prepare(STORE_URL="memory://", WEB_CONCURRENCY="1").start()
