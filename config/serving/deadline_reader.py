@@ -3,16 +3,20 @@
 import io
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 
 class DeadlineReader(io.RawIOBase):
     """A connection that can be read for `seconds` in total; after that, reads raise TimeoutError."""
 
-    def __init__(self, connection: socket.socket, seconds: float) -> None:
+    def __init__(
+        self, connection: socket.socket, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__()
         self._connection = connection
-        self._until = time.monotonic() + seconds
+        self._clock = clock
+        self._until = clock() + seconds
 
     def readable(self) -> bool:
         """Return True, as io.BufferedReader requires."""
@@ -20,7 +24,7 @@ class DeadlineReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - io's
         """Read some bytes, none at the end."""
-        left = self._until - time.monotonic()
+        left = self._until - self._clock()
         if left <= 0:
             # Bytes that have already arrived would be read whatever the timeout.
             raise TimeoutError

@@ -121,11 +121,11 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, listening: socket.socket, observer: Observer) -> None:
+    def __init__(self, listening: socket.socket, observer: Observer, most: int = _MOST) -> None:
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listening
-        self._free = threading.BoundedSemaphore(_MOST)
+        self._free = threading.BoundedSemaphore(most)
         self.paths: dict[str, Callable[[str], Reply]] = {
             "/metrics": observer.metrics,
             "/health/live": observer.live,

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from config.serving.deadline_reader import DeadlineReader
 from config.serving.listener import _Server
 from config.serving.observer import Observer
+from tests.system.processes import await_until
 
 ROOT = Path(__file__).resolve().parents[2]
 # A worker that tells whether it has keys, and stays.
@@ -62,32 +63,49 @@ def test_readiness(worker: Observer, draining: bool, status: int, reasons: list[
 
 def test_a_request_has_one_time_in_all() -> None:
     """However its bytes are spread: those that are there when it is over are not read any more."""
+    now = [0.0]
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        reader = DeadlineReader(ours, 0.1)
+        reader = DeadlineReader(ours, 2.0, clock=lambda: now[0])
         theirs.send(b"xx")
+        now[0] = 1.0
         assert reader.readinto(bytearray(1)) == 1
-        time.sleep(0.1)
+        now[0] = 2.0
         with pytest.raises(TimeoutError):
             reader.readinto(bytearray(1))
 
 
-@pytest.fixture
-def address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[str, int]]:
-    """Of a listener that answers two at once."""
-    monkeypatch.setattr("config.serving.listener._MOST", 2)
+@contextmanager
+def listener(folder: Path, **options: int) -> Iterator[tuple[str, int]]:
+    """Run a listener, and tell where."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = _Server(listening, Observer(tmp_path))
+        server = _Server(listening, Observer(folder), **options)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield listening.getsockname()
-        server.shutdown()
-        thread.join()
+        try:
+            yield listening.getsockname()
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[tuple[str, int]]:
+    with listener(tmp_path) as where:
+        yield where
 
 
 def ask(address: tuple[str, int], path: str = "/health/live") -> bytes:
     """What a probe is told."""
     return exchange(address, b"GET %b HTTP/1.0\r\n\r\n" % path.encode())
+
+
+def is_answered(address: tuple[str, int]) -> bool:
+    """Whether a probe is answered, not hung up on."""
+    try:
+        return b"200 OK" in ask(address)
+    except ConnectionError:
+        return False
 
 
 def exchange(address: tuple[str, int], data: bytes) -> bytes:
@@ -97,15 +115,22 @@ def exchange(address: tuple[str, int], data: bytes) -> bytes:
         return client.makefile("rb").read()
 
 
-def test_whoever_comes_beyond_the_most_is_hung_up_on(address: tuple[str, int]) -> None:
-    """Nobody waits for them; and whoever was answered has left their place to others."""
-    for _ in range(5):
-        assert b"200 OK" in ask(address)
-        time.sleep(0.02)
-    with socket.create_connection(address), socket.create_connection(address):
-        time.sleep(0.1)
-        with socket.create_connection(address, timeout=2) as third:
-            assert third.recv(1) == b""
+def test_whoever_comes_beyond_the_most_is_hung_up_on(tmp_path: Path) -> None:
+    """Nobody waits for them. Connections are taken in the order in which they came."""
+    with (
+        listener(tmp_path, most=2) as address,
+        socket.create_connection(address),
+        socket.create_connection(address),
+        socket.create_connection(address, timeout=5) as third,
+    ):
+        assert third.recv(1) == b""
+
+
+def test_whoever_was_answered_leaves_their_place_to_others(tmp_path: Path) -> None:
+    """A moment later: the place is free once the connection is closed."""
+    with listener(tmp_path, most=2) as address:
+        for _ in range(5):
+            await_until(lambda: is_answered(address), lambda: "the places stay taken")
 
 
 def test_files_that_cannot_be_read_are_an_error(address: tuple[str, int], tmp_path: Path) -> None:
