@@ -6,7 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
@@ -36,6 +36,13 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
         return _ENCODER.encode(line)
+
+
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes lines to standard error; one that cannot be written is lost."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
+        """Do nothing: logging would write the arguments, and the text of the exception being handled."""
 
 
 def write(line: dict[str, Any]) -> None:
@@ -91,6 +98,6 @@ def dictionary(level: str, *names: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "handlers": {"stderr": {"()": LineHandler, "formatter": "json"}},
         "loggers": dict.fromkeys(names, logger),
     }

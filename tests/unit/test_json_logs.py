@@ -1,6 +1,8 @@
+import io
 import json
 import logging
 import logging.config
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -136,6 +138,32 @@ def test_the_configuration_of_others(capsys: pytest.CaptureFixture[str]) -> None
         logging.config.dictConfig(dictionary("INFO", "test_json_logs"))
     logging.getLogger("test_json_logs").info("once")
     assert (other.disabled, len(capsys.readouterr().err.splitlines())) == (False, 1)
+
+
+class Congested(io.StringIO):
+    """Standard error that takes nothing at first: a full pipe that does not block, a disk without space."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_full = True
+
+    def write(self, text: str) -> int:
+        """Fail once."""
+        if self._is_full:
+            self._is_full = False
+            raise BlockingIOError
+        return super().write(text)
+
+
+def test_a_line_that_cannot_be_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logging itself would write a traceback and the arguments in its place, over many lines."""
+    stderr = Congested()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    logging.config.dictConfig(dictionary("INFO", "test_json_logs"))
+    logger = logging.getLogger("test_json_logs")
+    logger.error("lost %s", CANARY)
+    logger.info("written")
+    assert [json.loads(text)["event"] for text in stderr.getvalue().splitlines()] == ["written"]
 
 
 @pytest.mark.parametrize("value", [7, 0.5, None, "plain", "ü\u2028\ud800\0\n", KeyError("canary")], ids=ascii)
