@@ -283,6 +283,22 @@ def test_nothing_that_is_seen_changes_an_answer(caller: Caller, app: Flask, wire
     assert [line["send_outcome"] for line in lines] == ["sent"]
 
 
+def test_a_bug_is_told_by_its_class_and_place(
+    caplog: pytest.LogCaptureFixture, caller: Caller, wire: Wire
+) -> None:
+    """And by the id of its request, which the caller has too; its text, which may hold anything, is left out."""
+    wire.answer_chat = lambda *_: ZeroDivisionError("canary")
+    caller.send(headers={"X-Request-ID": "from-the-caller"})
+    [told] = [record for record in caplog.records if record.message == "unforeseen exception"]
+    assert (told.levelname, vars(told)["request_id"], vars(told)["exception"]) == (
+        "ERROR",
+        "from-the-caller",
+        "ZeroDivisionError",
+    )
+    assert "tests/wire.py" in vars(told)["places"][-1]
+    assert (told.exc_info, "canary" in str(vars(told))) == (None, False)
+
+
 def test_a_short_secret_costs_no_line(environ: dict[str, str], wire: Wire) -> None:
     """PyJWT warns of 32 bytes for HS512, which are enough; a warning is an error here."""
     with pytest.warns(jwt.InsecureKeyLengthWarning):

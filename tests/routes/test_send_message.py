@@ -339,6 +339,19 @@ def test_each_end_of_a_send_has_its_answer(
     assert "canary" not in told.get_data(as_text=True)
 
 
+def test_a_bug_before_the_send_may_be_repeated(caller: Caller, wire: Wire) -> None:
+    """Nothing was sent, and the caller is told so and when to come again: a POST alone would leave that open."""
+    wire.answer_accounts = lambda _: ZeroDivisionError("canary")
+    told = caller.send()
+
+    assert (told.status_code, told.get_json()["code"], told.headers["X-Send-Outcome"]) == (
+        500,
+        "INTERNAL_ERROR",
+        "not_sent",
+    )
+    assert told.headers["Retry-After"] == "1"
+
+
 def test_a_refused_connection_is_tried_once_more(caller: Caller, wire: Wire) -> None:
     """Nothing was sent, so the second attempt cannot be a duplicate."""
     answers: Iterator[Answer] = iter(

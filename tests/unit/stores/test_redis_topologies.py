@@ -225,6 +225,25 @@ def test_a_slot_that_moves_is_followed(store: Store, nodes: list[Server], key: s
 
 
 @on_a_cluster
+def test_nodes_that_name_no_host_mean_their_own(store: Store, nodes: list[Server], key: str) -> None:
+    """As they do behind a port forwarding (`cluster-preferred-endpoint-type unknown-endpoint`)."""
+    slot = key_slot(f"{WINDOW_PREFIX}{key}".encode())
+    old = _owner(key)
+    new = (old + 1) % 3
+    name = bytes(tell(nodes[new], "CLUSTER MYID")).decode()  # type: ignore[call-overload]  # as Redis answers
+    for node in nodes:
+        tell(node, "CONFIG SET", "cluster-preferred-endpoint-type", "unknown-endpoint")
+    store.probe()
+    for number in (new, old, 3 - new - old):
+        tell(nodes[number], "CLUSTER SETSLOT", slot, "NODE", name)
+    moved = [store.hit(key, 30, 60).remaining for _ in range(2)]
+    for node in nodes:
+        tell(node, "CONFIG SET", "cluster-preferred-endpoint-type", "ip")
+
+    assert moved == [29, 28]
+
+
+@on_a_cluster
 def test_a_cluster_that_lacks_a_slot_is_a_lost_store(store: Store, nodes: list[Server], key: str) -> None:
     """A node that refuses because somebody else is missing is no 500, and the store is back with the slot."""
     slot = key_slot(f"{WINDOW_PREFIX}{key}".encode())
