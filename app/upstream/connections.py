@@ -80,7 +80,7 @@ class Connection:
             if not answer.refuses:
                 raise
             return answer
-        self.reusable = not (answer.will_close or answer.is_followed or _has_more(sock))
+        self.reusable = not (answer.will_close or answer.is_followed)
         return answer
 
     def give_up(self) -> None:
@@ -105,11 +105,6 @@ class Connection:
             if scheme == "https":
                 self.sock = secure(self.sock, self._context(), host, deadline)
         return self.sock
-
-
-def _has_more(sock: DeadlineSocket) -> bool:
-    """Return whether TLS has decrypted more than was read."""
-    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
 
 def _compose(request: requests.PreparedRequest, target: str, origin: Origin) -> bytes:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+# All that a TLS record holds (RFC 8446, 5.1): of less, the rest would be decrypted, and nobody would see it wait.
 _PIECE = 16384
 
 

@@ -116,6 +116,17 @@ def test_tls(serve: Serve, trusting: Transport, authority: Authority) -> None:
     assert peer.accepted == 1
 
 
+def test_what_nobody_asked_for_is_seen_under_tls(serve: Serve, trusting: Transport, authority: Authority) -> None:
+    """Be it the last byte of the largest record: the connection is not used again."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    body = b"a" * (16383 - len(head % 16383))
+    answer = head % len(body) + body
+    assert len(answer) == 16383
+    peer = serve(answering(answer + b"x"), context=authority.context("localhost"))
+    assert [get(trusting, secured(peer)) for _ in range(2)] == [body, body]
+    assert peer.accepted == 2
+
+
 def test_certificates_of_strangers(serve: Serve, transport: Transport, authority: Authority) -> None:
     """The default trust store knows nothing of our authority."""
     peer = serve(answering(OK), context=authority.context("localhost"))
