@@ -79,7 +79,7 @@ def _kinds_of(schema: Schema) -> dict[str, type] | None:
 
 
 def _is_plain(field: fields.Field[Any]) -> bool:
-    is_odd = field.allow_none or field.dump_only or field.data_key is not None or field.attribute is not None
+    is_odd = field.dump_only or field.data_key is not None or field.attribute is not None
     return type(field) in _PLAIN and field.required and not (field.validators or is_odd)
 
 

@@ -73,6 +73,10 @@ class _CheckedByParent(_CheckedByMethod):
     b = text("c")
 
 
+class _Nullable(Answer):
+    a = fields.String(required=True, allow_none=True)
+
+
 class _Optional(Answer):
     a = fields.String()
     b = fields.String(required=True)
@@ -131,5 +135,6 @@ def test_what_a_schema_does_is_done() -> None:
     """As it says."""
     assert _Changed().load({"A": "b"}) == {"a": "B"}
     assert _Optional().load({"b": "c", "d": "e"}) == {"b": "c"}
+    assert _Nullable().load({"a": None, "d": "e"}) == {"a": None}
     assert SentMessage(partial=True).load({}) == {}
     assert "body" not in SentMessage(dump_only=["body"]).load(WHOLE)
