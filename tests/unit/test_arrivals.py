@@ -34,6 +34,7 @@ REFUSED = {
     "a negative chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n-5\r\n",
     "a chunk of no size": HEAD + b"Transfer-Encoding: chunked\r\n\r\n\r\n",
     "a chunk of any size": HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 17 + b"\r\n",
+    "a size without end": HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1;".ljust(301, b"a"),
     "no chunks": HEAD + b"Transfer-Encoding: gzip\r\n\r\n\r\n",
 }
 
