@@ -131,7 +131,10 @@ def test_a_parser_reads_from_whatever_receives() -> None:
 
 
 def test_an_error_of_accept_is_no_end() -> None:
-    """Whatever befalls a connection before it is taken in: a line in the log, once, and the next one is served."""
+    """Whatever befalls a connection before it is taken in: a line in the log, and the next one is served.
+
+    A line that says the same follows only once a connection was taken in.
+    """
     with served() as worker, socket.create_server(("127.0.0.1", 0)) as listener:
         told, errors = list[str](), [ENFILE, ENFILE, EPROTO, EAGAIN, ECONNABORTED]
         worker.worker.log.error = lambda event, extra: told.append(f"{event}: {extra['reason']}")
@@ -143,8 +146,10 @@ def test_an_error_of_accept_is_no_end() -> None:
             assert worker.worker.accepts(listener)
         for conn in worker.worker.poller.waiting():
             conn.close()
+        with Failing(EPROTO) as failing:
+            worker.worker.accepts(failing)
         assert (went, worker.worker.nr_conns) == ([False, False, False, True, True], 1)
-        assert told == [f"connection not accepted: {os.strerror(number)}" for number in (ENFILE, EPROTO)]
+        assert told == [f"connection not accepted: {os.strerror(number)}" for number in (ENFILE, EPROTO, EPROTO)]
 
 
 def test_nobody_is_waited_for_who_cannot_be_taken_in() -> None:
@@ -183,6 +188,29 @@ def test_the_loop_waits_for_nobody_who_is_to_go_on() -> None:
         loop.start()
         loop.join(PATIENCE)
         assert not loop.is_alive()
+
+
+def test_who_is_cut_is_told_that_the_connection_closes() -> None:
+    """What of the body is still to come must not be the next request (RFC 9112 section 9.6)."""
+    with served() as worker:
+        worker.client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        worker.accept()
+        worker.client.settimeout(PATIENCE)
+        assert b"\r\nConnection: close\r\n" in worker.client.recv(65536)
+
+
+@pytest.mark.parametrize("target", [b"/", b"/%20"], ids=["plain", "gunicorn's"])
+def test_a_request_that_came_with_the_one_before_is_served(target: bytes) -> None:
+    """Nothing more will arrive for it: its bytes are those that the one before has left."""
+    with served() as worker:
+        worker.client.sendall(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target * 2)
+        assert worker.accept().parser.rest() != b""
+        worker.worker.method_queue.run_callbacks(None)
+        worker.client.settimeout(PATIENCE)
+        answered = b""
+        while answered.count(b"{}") < 2:
+            answered += worker.client.recv(65536)
+        assert answered.count(b"HTTP/1.1 200 OK") == 2
 
 
 @pytest.mark.parametrize(

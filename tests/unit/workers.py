@@ -53,6 +53,7 @@ def served() -> Iterator[Served]:
     cfg.set("secure_scheme_headers", {})
     worker = DeadlineWorker(0, os.getpid(), [], None, 30, cfg, Logger(cfg))
     worker.wsgi, worker.tpool, worker.poller = application, _Here(worker._serve), Poller(worker._on_readable)
+    worker.method_queue.init()
     client, accepted = socket.socketpair()
-    with client, accepted, closing(worker.poller), worker.tmp._tmp:
+    with client, accepted, closing(worker.poller), closing(worker.method_queue), worker.tmp._tmp:
         yield Served(worker, client, accepted)
