@@ -18,8 +18,8 @@ LIVE = Request("GET", "/health/live")
 
 @pytest.fixture
 def keys() -> Iterator[KeyServer]:
-    """A server that publishes an RSA key."""
-    with KeyServer(publishes("RSA")) as running:
+    """A server that publishes an RSA key, in a set that is larger than other services may answer."""
+    with KeyServer(publishes("RSA", *["P-256"] * 400)) as running:
         yield running
 
 
