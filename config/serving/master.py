@@ -1,10 +1,11 @@
-"""Fixes to gunicorn's master, which would lose signals that come at a bad moment, and exit over a single failure.
+"""Fixes to gunicorn's master, which would lose signals, exit over a single failure, and kill all after a freeze.
 
 It has no hooks for this: methods that it calls are replaced.
 """
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -15,6 +16,8 @@ from config.serving.failure_log import FailureLog
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 # An exit code that no process has.
 _NO_CODE = -1
+# The master looks at its workers about once a second.
+_FREEZE_SECONDS = 2.5
 
 
 def mend(server: Arbiter) -> None:
@@ -22,6 +25,7 @@ def mend(server: Arbiter) -> None:
     server.spawn_worker = Spawner(server)
     server.wait_for_signals = partial(_stops_first, server.wait_for_signals)
     server.halt = partial(_halt, server, server.halt)
+    server.murder_workers = Killer(server)
     server.reexec = partial(_reexec, FailureLog(server.log, "new master not started"), server.reexec)
 
 
@@ -54,6 +58,29 @@ class Spawner:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._failures.end()
         return pid
+
+
+class Killer:
+    """Kills workers that hang, as gunicorn does, but none for a time in which nobody could run.
+
+    When a frozen container or machine goes on, all workers have been silent for as long as it stood still, and
+    gunicorn would kill them with their sends. If the master itself was away, they have the whole timeout again.
+    """
+
+    def __init__(self, server: Arbiter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._kill = server.murder_workers
+        self._server = server
+        self._clock = clock
+        self._looked_at = self._awake_since = clock()
+
+    def __call__(self) -> None:
+        """Kill the workers that have been silent for the timeout while the master was awake."""
+        now = self._clock()
+        if now - self._looked_at > _FREEZE_SECONDS:
+            self._awake_since = now
+        self._looked_at = now
+        if now - self._awake_since >= self._server.timeout:
+            self._kill()
 
 
 def accept_stops() -> None:

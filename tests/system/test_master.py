@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -144,6 +145,20 @@ def test_workers_that_cannot_start_cut_nobody_off(
     assert server.wait() == 3
     assert server.events("Unhandled") == []
     assert "Traceback" not in server.log
+
+
+def test_a_freeze_ends_no_worker(serve: Serve, services: Services, gate: threading.Event) -> None:
+    """Of the container or the machine, for longer than a worker may be silent: the sends go on as it does."""
+    server = serve(gunicorn("--timeout", "2"))
+    workers = server.pids()
+    with held(server, services, gate) as answer:
+        with stopped([server.process.pid, *workers]):
+            # Nothing can be awaited of those who stand still but time.
+            time.sleep(3)
+        gate.set()
+        assert answer.result().status == 200
+    assert server.pids() == workers
+    assert server.events("WORKER TIMEOUT") == []
 
 
 def test_other_code_of_config_is_refused(serve: Serve, tmp_path: Path) -> None:

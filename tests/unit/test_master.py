@@ -10,7 +10,7 @@ from unittest.mock import Mock
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 
-from config.serving.master import STOPS, mend
+from config.serving.master import STOPS, Killer, mend
 
 
 class Master(SimpleNamespace):
@@ -23,6 +23,8 @@ class Master(SimpleNamespace):
             wait_for_signals=Mock(return_value=list(signals)),
             halt=Mock(),
             reexec=Mock(side_effect=OSError(errno.EAGAIN, "no process")),
+            murder_workers=Mock(),
+            timeout=30,
         )
         mend(self)
 
@@ -64,6 +66,17 @@ def test_stops_come_first() -> None:
     ]
 
 
+def test_nobody_is_killed_for_standing_still_with_the_master() -> None:
+    """Whoever hangs is, once the master has looked for the whole timeout and was not away itself."""
+    now, killed = [0.0], []
+    master = Mock(timeout=30, murder_workers=lambda: killed.append(now[0]))
+    kill = Killer(master, clock=lambda: now[0])
+    for second in (*range(1, 33), *range(100, 132)):
+        now[0] = float(second)
+        kill()
+    assert killed == [30, 31, 32, 130, 131]
+
+
 def test_the_master_is_as_it_was() -> None:
     """It calls these, so; a worker has its handlers before it is told that it is ready."""
     assert str(inspect.signature(Arbiter.wait_for_signals)) == "(self, timeout=1.0)"
@@ -75,6 +88,7 @@ def test_the_master_is_as_it_was() -> None:
     assert "if exitcode == self.WORKER_BOOT_ERROR" in source
     assert "if exitcode == self.APP_LOAD_ERROR" in source
     assert source.count("self.reexec()") == 1
+    assert source.count("self.murder_workers()") == 1
     order = r"self\.init_signals\(\)(?s:.*)self\.cfg\.post_worker_init\(self\)"
     assert re.search(order, inspect.getsource(Worker.init_process))
 
