@@ -1,5 +1,6 @@
 """What only a server promises: when it hangs, dies, comes back, forgets or refuses."""
 
+import os
 import re
 import socket
 import threading
@@ -49,6 +50,17 @@ def lost(store: Store) -> str:
         store.hit("a", 30, 60)
     assert time.monotonic() - began < LONG
     return str(caught.value)
+
+
+def patiently(store: Store) -> int:
+    """What remains after a hit; again, for another, if it took too long: on a busy machine a handshake may."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return store.hit(os.urandom(8).hex(), 30, 60).remaining
+        except StoreLostError as error:
+            if str(error) != "TimeoutError" or time.monotonic() > until:
+                raise
 
 
 def test_constructing_connects_to_nothing() -> None:
@@ -104,11 +116,10 @@ def test_tls_is_spoken_and_checked(own_valkey: Server, tmp_path: Path) -> None:
     with relay(authority.context("localhost"), own_valkey.port) as port:
         trusting = open_store(f"rediss://localhost:{port}/1?ssl_ca_certs={quote(authority.bundle, safe='')}")
         wary = open_store(f"rediss://localhost:{port}/1")
-        remaining = trusting.hit("a", 30, 60).remaining
+        assert patiently(trusting) == 29
         trusting.close()
-        word = lost(wary)
-
-    assert (remaining, word) == (29, "ConnectionError")
+        with pytest.raises(StoreLostError, match="ConnectionError"):
+            patiently(wary)
 
 
 def test_a_name_server_that_hangs_is_a_lost_store(own_valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
