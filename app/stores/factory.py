@@ -10,7 +10,7 @@ from redis.connection import AbstractConnection, UnixDomainSocketConnection
 from app.stores import Store
 from app.stores.memory import MemoryStore
 from app.stores.redis import RedisStore
-from app.stores.redis.connections import NamedConnection, NamedTLSConnection
+from app.stores.redis.connections import NamedConnection, NamedTLSConnection, Trust
 from app.stores.redis.servers import Address, Cluster, Sentinels, Servers
 from app.stores.sqlite import SqliteStore
 
@@ -31,9 +31,10 @@ def open_store(scheme: str, known: Sequence[Address], service: str, options: Map
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             raise ValueError(f"Needs SQLite 3.37 or later, and this Python has {sqlite3.sqlite_version}.")
         return SqliteStore(known[0][0])
-    connect = partial(
-        _connection, _KINDS.get(scheme, NamedConnection), {**options, "db": int(options.get("db", 0))}
-    )
+    given: dict[str, Any] = {**options, "db": int(options.get("db", 0))}
+    if scheme == "rediss":
+        given["trust"] = Trust(given.pop("ssl_ca_certs", None))
+    connect = partial(_connection, _KINDS.get(scheme, NamedConnection), given)
     if scheme == "redis+sentinel":
         # The login is for the master, not for the sentinels.
         sentinels = Servers(partial(_connection, NamedConnection, {}), known)
