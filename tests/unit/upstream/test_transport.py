@@ -87,6 +87,18 @@ def test_the_answer_is_complete(serve: Serve, transport: Transport) -> None:
     assert (response.status_code, response.headers["x-a"], response.content) == (404, "b", b'{"a": 1}')
 
 
+def test_nothing_of_a_response_is_missing(serve: Serve, transport: Transport) -> None:
+    """Code for any Response of `requests` works with ours: each attribute is there, and so is what uses them."""
+    head = b"HTTP/1.1 500 Whatever\r\nSet-Cookie: a=b\r\nContent-Length: 8\r\n\r\n"
+    response = post(transport, serve(answering(head + b'{"a": 1}')).url, b"")
+    assert [name for name in vars(requests.Response()) if not hasattr(response, name)] == []
+    assert (response.ok, response.json(), response.text) == (False, {"a": 1}, '{"a": 1}')
+    assert list(response.iter_content(8)) == [b'{"a": 1}']
+    assert (list(response.cookies), response.history, response.links) == ([], [], {})
+    with response, pytest.raises(requests.HTTPError, match=r"^500 Server Error"):
+        response.raise_for_status()
+
+
 @pytest.fixture
 def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closed_port: int) -> None:
     """An environment that tells requests to use a proxy and a password."""
