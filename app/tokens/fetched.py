@@ -173,10 +173,10 @@ class FetchedKeys:
         state.tried.set()
 
     def _fetch(self) -> tuple[VerificationKey, ...]:
-        answer = self._transport.send(self._request, timeout=FETCH_SECONDS)
-        if answer.status_code != _OK:
+        response = self._transport.send(self._request, timeout=FETCH_SECONDS)
+        if response.status_code != _OK:
             raise KeySetError("status")
-        return read_key_set(answer.content, self._algorithms)
+        return read_key_set(response.content, self._algorithms)
 
     def _note_success(self, state: _State, confirmed: _Confirmed) -> None:
         first = state.confirmed is None

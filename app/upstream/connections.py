@@ -70,18 +70,18 @@ class Connection:
         self.handed_over = True
         # Send head and body together, in one packet if they fit.
         sock.sendall(data)
-        answer = HTTPResponse(sock)
-        answer.begin()
-        if request.body and not answer.succeeds:
-            return answer
+        response = HTTPResponse(sock)
+        response.begin()
+        if request.body and not response.succeeds:
+            return response
         try:
-            answer.body = answer.read_body(room)
+            response.body = response.read_body(room)
         except (ReceivedError, OSError):
-            if not answer.refuses:
+            if not response.refuses:
                 raise
-            return answer
-        self.reusable = not (answer.will_close or answer.is_followed)
-        return answer
+            return response
+        self.reusable = not (response.will_close or response.is_followed)
+        return response
 
     def give_up(self) -> None:
         """Close the connection, and withdraw what the peer has not received.

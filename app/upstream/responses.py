@@ -11,7 +11,7 @@ from app.upstream.received import Received, ReceivedError, Receiver
 MAX_BODY_BYTES = 65536
 MAX_HEAD_BYTES = 65536
 MAX_FIELDS = 100
-MAX_INTERIM_ANSWERS = 8
+MAX_INTERIM_RESPONSES = 8
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t -~\x80-\xff]*)?\r\n")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)\r\n")
@@ -58,8 +58,8 @@ class HTTPResponse:
         return 400 <= self.status < 500  # noqa: PLR2004 - as the RFC has it
 
     def begin(self) -> None:
-        """Read heads up to the final one (RFC 9110, 15.2): at most MAX_INTERIM_ANSWERS before it, no 101."""
-        for _ in range(MAX_INTERIM_ANSWERS + 1):
+        """Read heads up to the final one (RFC 9110, 15.2): at most MAX_INTERIM_RESPONSES before it, no 101."""
+        for _ in range(MAX_INTERIM_RESPONSES + 1):
             self.version, self.status = self._read_status_line()
             self.fields = self._read_fields()
             if self.status > _LAST_INTERIM:

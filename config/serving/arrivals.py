@@ -181,5 +181,5 @@ class KeepAlive:
         self.deadline = monotonic() + seconds
 
     def end_by(self, deadline: float) -> None:
-        """End the pause by `deadline` at the latest."""
+        """Close the connection by `deadline` if no request comes."""
         self.deadline = min(self.deadline, deadline)

@@ -84,7 +84,7 @@ class IntakeWorker(AcceptingWorker):
                 self._go_on(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """End keep-alive pauses by `deadline`; gunicorn calls this when it begins to stop."""
+        """Keep idle connections no longer than to `deadline`; gunicorn calls this when it begins to stop."""
         for conn in self.poller.waiting():
             if isinstance(conn.arrival, KeepAlive):
                 conn.arrival.end_by(deadline)
@@ -114,13 +114,13 @@ class IntakeWorker(AcceptingWorker):
             self._keep_alive(conn)
 
     def _keep_alive(self, conn: Connection) -> None:
-        pause = conn.arrival = KeepAlive(self.cfg.keepalive)
+        waiting = conn.arrival = KeepAlive(self.cfg.keepalive)
         # The poller may be closed already: then the process is ending, and closes its connections.
         with contextlib.suppress(OSError, ValueError):
             self.poller.wait(conn)
-        # Checked after `wait`, so that either this or `_cap_keepalive` caps the pause.
+        # Checked after `wait`, so that either this or `_cap_keepalive` caps it.
         if not self.alive:
-            pause.end_by(monotonic() + STOP_KEEPALIVE_LINGER)
+            waiting.end_by(monotonic() + STOP_KEEPALIVE_LINGER)
 
     def _linger(self, conn: Connection) -> None:
         """Shut down our side, and let the poller wait for the client's: closing now could destroy the response.

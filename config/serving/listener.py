@@ -55,17 +55,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Respond to one request; the connection then closes."""
-        answer = self.server.paths.get(self._place())
-        if answer is None:
+        observe = self.server.paths.get(self._place())
+        if observe is None:
             self._refuse(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
             return
         try:
-            given = answer(self.headers.get("Accept", ""))
+            reply = observe(self.headers.get("Accept", ""))
         except Exception as error:  # noqa: BLE001 - the caller gets a 500, the log the reason
             logger.error("listener cannot answer", extra={"exception": type(error).__name__})  # noqa: TRY400 - one line
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "The files of the workers cannot be read.")
         else:
-            self._give(given, self._request_id())
+            self._give(reply, self._request_id())
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - http.server's
         """Reject what http.server rejects, unknown methods too, without its message, which quotes the request."""
@@ -89,8 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
         }
         self._give((status, JSON, encoded(document)), request_id, **headers)
 
-    def _give(self, answer: Reply, request_id: str, **headers: str) -> None:
-        status, kind, body = answer
+    def _give(self, reply: Reply, request_id: str, **headers: str) -> None:
+        status, kind, body = reply
         self.connection.settimeout(_CLIENT_SECONDS)
         self.send_response(status)
         for name, value in headers.items():

@@ -114,19 +114,19 @@ class DeadlineWorker(IntakeWorker):
         self._count_request()
         if conn.arrival.is_cut or not self._keeps_connections():
             req.force_close()
-        answer, environ = self._opened(req, conn)
+        response, environ = self._prepare(req, conn)
         try:
-            self._answer(environ, answer)
+            self._respond(environ, response)
         except GoneError:
             return False
         except Exception:
             # No other response may follow the beginning of this one.
-            if not answer.headers_sent:
+            if not response.headers_sent:
                 raise
             self.log.exception("answer broken off")
             return False
-        conn.untaken += answer.size
-        return answer.may_be_followed()
+        conn.untaken += response.size
+        return response.may_be_followed()
 
     def handle_error(
         self,
@@ -154,26 +154,26 @@ class DeadlineWorker(IntakeWorker):
         # As in gunicorn, as many connections as there are threads are reserved for new ones.
         return bool(self.alive and self.cfg.keepalive and len(self.poller) < self.max_keepalived)
 
-    def _opened(self, req: Request | Plain, conn: Connection) -> tuple[OnePacketResponse, Environ]:
+    def _prepare(self, req: Request | Plain, conn: Connection) -> tuple[OnePacketResponse, Environ]:
         if isinstance(req, Plain):
             return OnePacketResponse(req, conn.sock, self.cfg), req.environ
         # The whole request has arrived (RFC 9110 section 10.1.1). Gunicorn would wait here until the client takes
         # a 100 Continue.
         req._expected_100_continue = False  # noqa: SLF001 - gunicorn has no other way
-        answer, environ = create(req, conn.sock, conn.client, conn.server, self.cfg, OnePacketResponse)
+        response, environ = create(req, conn.sock, conn.client, conn.server, self.cfg, OnePacketResponse)
         if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
             # Gunicorn would pass on a body with further codings as if it had none.
             raise UnsupportedTransferCoding(environ["HTTP_TRANSFER_ENCODING"])
         if _CLOSES.search(environ.get("HTTP_CONNECTION", "")):
             req.force_close()
-        return answer, {**environ, "wsgi.multithread": True}
+        return response, {**environ, "wsgi.multithread": True}
 
-    def _answer(self, environ: Environ, answer: OnePacketResponse) -> None:
-        pieces = self.wsgi(environ, answer.start_response)
+    def _respond(self, environ: Environ, response: OnePacketResponse) -> None:
+        pieces = self.wsgi(environ, response.start_response)
         try:
             for piece in pieces:
-                answer.write(piece)
-            answer.close()
+                response.write(piece)
+            response.close()
         finally:
             if hasattr(pieces, "close"):
                 pieces.close()
