@@ -37,7 +37,7 @@ from tests.conventions.series import (
     turns,
     unsent,
 )
-from tests.system.monitors import RULES, promtool
+from tests.system.prometheus import RULES, promtool
 
 BUSY = {sends("sent", "accepted"): steady(800), requests(200, "none"): steady(800)}
 SILENT: Mapping[str, Mapping[str, str]] = {

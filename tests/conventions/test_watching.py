@@ -25,7 +25,7 @@ from tests.conventions.watched import (
     rules,
     runbook,
 )
-from tests.system.monitors import RULES, SHIPPED, hurried, promtool, scrape_config
+from tests.system.prometheus import RULES, SHIPPED, hurried, promtool, scrape_config
 
 # Refusals that no send in earnest ends in: they come before authentication, or from no route at all.
 NO_SENDS = {"UNAUTHORIZED", "NOT_FOUND", "METHOD_NOT_ALLOWED", "INVALID_ID"}

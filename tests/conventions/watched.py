@@ -9,7 +9,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from app.web.metrics import Metrics
-from tests.system.monitors import RULES, SHIPPED
+from tests.system.prometheus import RULES, SHIPPED
 
 PREFIX = "send_message_"
 # What Prometheus puts on every series.

@@ -8,8 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conventions.watched import documented
 from tests.system.clients import Connection, Request, ask, sending
 from tests.system.conftest import Serve
-from tests.system.monitors import SHIPPED, promtool
 from tests.system.processes import await_until
+from tests.system.prometheus import SHIPPED, promtool
 from tests.system.servers import Server
 
 pytestmark = pytest.mark.system

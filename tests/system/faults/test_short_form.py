@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system import monitors
+from tests.system import prometheus
 from tests.system.faults.agreement import agreement
 from tests.system.faults.alarms_behind import chat_service
 from tests.system.faults.crowds import crowd
@@ -142,5 +142,5 @@ def test_ordinary_traffic_leaves_nothing_open(stage: Stage) -> None:
 def test_an_alert_fires_and_its_runbook_finds_the_cause(stage: Stage) -> None:
     """With a real Prometheus; nothing else fires, and nothing any more when the chat service is back."""
     for program in ("prometheus", "jq", "curl"):
-        monitors.require(program)
+        prometheus.require(program)
     hold(chat_service(stage, "down"))

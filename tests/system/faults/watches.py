@@ -13,8 +13,8 @@ from time import monotonic
 from tests.conventions.watched import first_look
 from tests.system.faults.loads import Call, once, repeated, under_load
 from tests.system.faults.stage import Attempt, Report, Stage
-from tests.system.monitors import Prometheus
 from tests.system.processes import await_until
+from tests.system.prometheus import Prometheus
 from tests.system.servers import BIN, OURS, ROOT, Kind, Server
 
 # With seconds for minutes, the longest time that an alert looks at, and then waits, is 20 s.
