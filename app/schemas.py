@@ -33,7 +33,6 @@ class Body(_Lenient):
     `refusal` is the error sentence for a request that lacks something the route needs.
     """
 
-    OPTIONS_CLASS = _Options
     refusal: ClassVar[str]
 
 

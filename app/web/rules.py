@@ -92,10 +92,8 @@ def _of_schemas(declaration: Declaration) -> Iterator[str]:
     if any(not hasattr(schema, "refusal") for schema in taken):
         yield "its schema has no `refusal`: write the sentence for those who leave something out."
     given = [*_parts(declaration.gives())] if declaration.gives else []
-    if any(not isinstance(part, Answer | Body) for part in parts + given):
-        yield "a schema within a schema is an Answer or a Body, too: others refuse fields that they do not know."
-    elif not all(_drops_others(part) for part in parts + given):
-        yield "a schema drops fields that it does not name: leave `unknown` out."
+    if not all(isinstance(part, Answer | Body) and _drops_others(part) for part in parts + given):
+        yield "schemas drop fields that they do not name: let each part be a Body or an Answer without `unknown`."
 
 
 def _of_view(operation: Operation) -> Iterator[str]:
