@@ -57,6 +57,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [str(link) for link in links(page) if not link.exists()] == []
 
 
+MODULES = [
+    it for place in ("app", "app/web", "config", "config/serving") for it in (ROOT / place).glob("[!_]*.py")
+]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.relative_to(ROOT).as_posix())
+def test_every_module_is_found(module: Path) -> None:
+    """docs/inside.md says of each what it is for; those of other packages are found where theirs is."""
+    assert re.search(rf"\b{module.stem}\b", (DOCS / "inside.md").read_text())
+
+
 def test_every_operating_page_is_found() -> None:
     """From the first of them, with what they ship."""
     folder = DOCS / "operating"
