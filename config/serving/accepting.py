@@ -14,7 +14,7 @@ from config.serving.failure_log import FailureLog
 # take about 70. At 200 µs, two workers accepted a sixth fewer connections from clients without keep-alive.
 COURTESY_SECONDS = 0.00002
 # Pause after a failed accept: the poller would report the pending connection again at once.
-TROUBLE_SECONDS = 0.01
+FAILURE_SECONDS = 0.01
 
 
 class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
@@ -46,7 +46,7 @@ class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no typ
         except OSError as error:
             # Out of files or memory, or an earlier error of the connection (accept(2)): gunicorn would exit.
             self._failures.tell(error)
-            sleep(TROUBLE_SECONDS)
+            sleep(FAILURE_SECONDS)
             return False
         self._failures.end()
         self.nr_conns += 1

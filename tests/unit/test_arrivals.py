@@ -194,9 +194,9 @@ def test_an_expectation_is_met_before_the_body(version: bytes, body: bytes, *, w
     assert (b"expect" not in arrival.recv(ALL)) == waits
 
 
-def test_a_farewell_ends_when_the_client_hangs_up() -> None:
+def test_a_lingering_close_ends_when_the_client_hangs_up() -> None:
     """Nothing that it sends matters."""
-    farewell = LingeringClose()
-    assert not farewell.add(WHOLE["no body"])
-    assert not farewell.has_head
-    assert farewell.add(b"")
+    closing = LingeringClose()
+    assert not closing.add(WHOLE["no body"])
+    assert not closing.has_head
+    assert closing.add(b"")
