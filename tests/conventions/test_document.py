@@ -8,12 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 from openapi_core import OpenAPI
 
-from app import create_app
 from app.version import VERSION
 from app.web.reference import document
-from config.settings import load
 from tests.conventions.operations import OPERATIONS
-from tests.wire import Wire
 
 # The published document as it is, but for its prose: descriptions, and the summaries of examples, are left out.
 CONTRACT: dict[str, Any] = json.loads(Path(__file__).with_name("contract.json").read_text(encoding="utf-8"))
@@ -70,16 +67,6 @@ def test_it_is_openapi(client: FlaskClient) -> None:
 def test_it_is_the_same_each_time() -> None:
     """Nothing that one document is made of is changed by making it."""
     assert document.make(OPERATIONS) == document.make(OPERATIONS)
-
-
-@pytest.mark.parametrize("path", ["/openapi.json", "/llms.txt", "/docs/send-message.md"])
-def test_the_reference_can_be_switched_off(environ: dict[str, str], path: str) -> None:
-    """REFERENCE=false leaves nothing of it."""
-    on, off = (
-        create_app(load({**environ, "REFERENCE": given}), transport=Wire()).test_client().get(path)
-        for given in ("true", "false")
-    )
-    assert (on.status_code, off.status_code) == (200, 404)
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,12 @@ def test_no_other_file_is_served(client: FlaskClient, name: str) -> None:
     assert (answer.status_code, answer.get_json()["code"]) == (404, "NOT_FOUND")
 
 
-def test_the_reference_can_be_switched_off(environ: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "path", ["/docs", "/docs/assets/reference.js", "/docs/send-message.md", "/openapi.json", "/llms.txt"]
+)
+def test_the_reference_can_be_switched_off(environ: dict[str, str], path: str) -> None:
     """With REFERENCE=false nothing of it is there."""
-    client = create_app(load(environ | {"REFERENCE": "false"})).test_client()
-    for path in ("/docs", "/docs/assets/reference.js", "/openapi.json", "/llms.txt"):
-        answer = client.get(path)
-        assert (answer.status_code, answer.get_json()["code"]) == (404, "NOT_FOUND")
+    on, off = (create_app(load(environ | {"REFERENCE": given})).test_client() for given in ("true", "false"))
+    assert on.get(path).status_code == 200
+    answer = off.get(path)
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "NOT_FOUND")

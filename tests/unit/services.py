@@ -51,11 +51,9 @@ def behind(wire: Wire, token: str | None = None, slots: int = 1) -> Service:
     return Service(CHAT, token=token, timeout=60, transport=wire, breaker=breaker, slots=Slots(slots))
 
 
-def chat_service(
-    wire: Wire, token: str | None = None, slots: int = 1, request: Correlation | None = None
-) -> Conversations:
-    """The chat service on behalf of a request, a new one unless given, with so many places."""
-    return Conversations(behind(wire, token, slots), request or correlation(), "key-1")
+def chat_service(wire: Wire, token: str | None = None, request: Correlation | None = None) -> Conversations:
+    """The chat service on behalf of a request, a new one unless given."""
+    return Conversations(behind(wire, token), request or correlation(), "key-1")
 
 
 def send(chat: Conversations, text: str = "Hello", account: Account = SENDER) -> dict[str, Any]:

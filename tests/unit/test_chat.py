@@ -17,7 +17,6 @@ from app.errors import (
     ForbiddenError,
     InvalidConversationIdError,
     MessageRejectedError,
-    OverloadedError,
     SendOutcomeUnknownError,
     ServiceError,
 )
@@ -188,13 +187,6 @@ def test_no_answer(error: Exception, expected: type[ServiceError]) -> None:
     ended = failure(lambda *_: error)
     assert (type(ended), ended.__cause__) == (expected, error)
     assert ended.outcome == ("not_sent" if expected is ChatServiceUnavailableError else "unknown")
-
-
-def test_no_slot(wire: Wire) -> None:
-    """With every slot taken nothing is sent."""
-    with pytest.raises(OverloadedError):
-        send(chat_service(wire, slots=0))
-    assert wire.requests == []
 
 
 def test_slots_are_given_back() -> None:
