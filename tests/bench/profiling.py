@@ -47,6 +47,8 @@ STAGES = {
     "app/web/logs": "log",
     "config/logs": "log",
     "app/web/metrics": "metrics",
+    "app/web/increments": "metrics",
+    "app/web/labels": "metrics",
     "app/web/monitoring": "metrics",
     "app/": "guards and state",
 }
