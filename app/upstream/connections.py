@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple
 
@@ -89,7 +90,9 @@ class Connection:
         After an ordinary close the system goes on delivering it, for minutes if the network fails.
         """
         if self.sock is not None and self.handed_over:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            # macOS takes no option where the peer has reset the connection: there is nothing left to withdraw.
+            with suppress(OSError):
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.close()
 
     def close(self) -> None:

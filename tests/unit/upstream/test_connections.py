@@ -1,11 +1,14 @@
 """What goes over the wire."""
 
+import socket
+import time
 from collections.abc import Callable
 
 import pytest
 import requests
 
-from app.upstream.connections import Origin
+from app.upstream.connections import Connection, Origin
+from app.upstream.sockets import tls_context
 from app.upstream.transport import NothingSentError, Transport, prepare
 from tests.unit.upstream.peers import OK, Peer, answering
 
@@ -102,3 +105,17 @@ def test_malformed_requests(serve: Serve, transport: Transport, request_: reques
     with pytest.raises(NothingSentError, match="malformed"):
         transport.send(request_, timeout=5)
     assert peer.accepted == 0
+
+
+def test_a_socket_that_takes_no_options_is_given_up_all_the_same(serve: Serve) -> None:
+    """As on macOS after a reset: what is told is why the request failed, not that."""
+    peer = serve(answering(OK))
+    connection = Connection(
+        Origin("http", "127.0.0.1", peer.port), socket.getaddrinfo, lambda: tls_context(None), made_at=0.0
+    )
+    connection.exchange(prepare("POST", peer.url, {}, b"{}"), "/", time.monotonic() + 5, room=100)
+    assert connection.sock is not None
+    connection.sock.close()
+    connection.give_up()
+
+    assert connection.sock is None
