@@ -168,15 +168,20 @@ class FailoverStore:
         return True
 
     def _settle_owed(self) -> None:
-        owed = self._owed.get()
-        while owed:
-            end = owed.popleft()
+        for end in self._take_owed():
             try:
                 with suppress(UnreadableRecordError):
                     self._shared.settle(*end)
             except StoreLostError as error:
                 self._owe(end, error)
                 raise
+
+    def _take_owed(self) -> Iterator[_End]:
+        # The prober of an era that is over may take them beside that of the next.
+        owed = self._owed.get()
+        with suppress(IndexError):
+            while True:
+                yield owed.popleft()
 
 
 def _no_ends() -> deque[_End]:
