@@ -122,6 +122,19 @@ def test_a_route_inherits_its_tests(followed: Tree) -> None:
         assert len({name.partition("[")[0] for name in names if operation in name}) >= 12
 
 
+def test_a_route_may_be_one_file(tree: Tree) -> None:
+    """Its client in it: it passes the checks, and inherits its tests, all the same."""
+    client = tree.root / "app/chat/contacts.py"
+    imports, classes = client.read_text(encoding="utf-8").split("\n\n\n", 1)
+    client.unlink()
+    tree.change("from app.chat.contacts import Contact, Contacts\n", imports.partition("\n\n")[2] + "\n")
+    tree.change("blueprint =", f"{classes}\n\nblueprint =")
+    tree.run(f"{BIN}/ruff", "check", "--fix", "--select", "I", ROUTE)
+    for command in (("ruff", "check", ROUTE), ("ruff", "format", ROUTE), ("mypy", ROUTE), ("lint-imports",)):
+        tree.run(f"{BIN}/{command[0]}", *command[1:])
+    tree.test("-k", "contact")
+
+
 def test_a_route_breaks_no_test_of_others(followed: Tree) -> None:
     """Those that make routes of their own do not take its names."""
     followed.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/routes/test_guard.py")
