@@ -1,9 +1,11 @@
 """What a send may cost, in things that can be counted: a slower one is seen here without a stopwatch."""
 
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -19,9 +21,10 @@ from tests.people import bearer
 from tests.unit.workers import Served, served
 from tests.wire import Wire
 
+ROOT = Path(__file__).resolve().parents[2]
 # Functions written in Python that one send calls, from the WSGI call to the last byte of the answer, all libraries
 # included. Who exceeds it has made each send dearer: find out why, and raise it only for what is worth it.
-MOST_CALLS = 465
+MOST_CALLS = 462
 # The same around the application: from the bytes on the socket to those of the answer, and back to waiting.
 MOST_CALLS_AROUND = 80
 
@@ -102,6 +105,14 @@ def test_calls_around_the_application() -> None:
         worker.accept()
         counted = [calls_within(partial(exchange, worker)) for _ in range(2)][1]
     assert counted.total() <= MOST_CALLS_AROUND, counted.most_common(15)
+
+
+@pytest.mark.parametrize(("url", "loaded"), [("memory://", 0), ("redis://127.0.0.1:1", 1)])
+def test_a_worker_without_redis_does_not_load_its_library(url: str, loaded: int) -> None:
+    """With it each starts later and is larger."""
+    look = "import sys; import wsgi; raise SystemExit(int('redis' in sys.modules))"
+    environ = {**ENVIRON, "STORE_URL": url}
+    assert subprocess.run([sys.executable, "-c", look], env=environ, cwd=ROOT).returncode == loaded  # noqa: PLW1510
 
 
 def exchange(worker: Served) -> None:
