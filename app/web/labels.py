@@ -12,14 +12,13 @@ from app.errors import (
     IdempotencyUnavailableError,
     Outcome,
     SendOutcomeUnknownError,
-    ServiceError,
 )
 from app.web.state import RequestState
 
 ACCEPTED, REPLAYED = "accepted", "replayed"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_ENDS_OF_KEYS: dict[type[ServiceError], str] = {
+_ENDS_OF_KEYS: dict[type, str] = {
     IdempotencyKeyInvalidError: "invalid",
     IdempotencyKeyReusedError: "reused",
     IdempotencyInProgressError: "in_progress",
@@ -60,7 +59,7 @@ def labels_of(request: Request, state: RequestState, status: int) -> Labels:
         ("admitted" if decision.admitted else "refused") if decision else None,
         ("shared" if decision.shared else "local") if decision else None,
         _lookup(state),
-        _key(state),
+        _key(state) if state.attempt or state.claim_error else None,
     )
 
 
@@ -82,7 +81,7 @@ def _lookup(state: RequestState) -> str | None:
 
 
 def _key(state: RequestState) -> str | None:
-    """Return how the Idempotency-Key was classified; None also for requests without one."""
+    """Return how the Idempotency-Key was classified; None if its claim failed for another reason."""
     if state.attempt:
         return REPLAYED if state.is_replayed else "new"
-    return _ENDS_OF_KEYS.get(type(state.claim_error)) if state.claim_error else None
+    return _ENDS_OF_KEYS.get(type(state.claim_error))

@@ -13,7 +13,7 @@ from app.web.declarations import Operation
 from app.web.labels import Labels, labels_of
 from app.web.logs import Write
 from app.web.metrics import Metrics
-from app.web.state import RequestState, begin, current, current_state, end
+from app.web.state import RequestState, begin, current, end, state_of
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ class Monitor:
     def note(self, response: Response) -> Response:
         """Log and count a response; a failure to do so leaves the response unchanged."""
         try:
-            request, state = current(), current_state()
+            request = current()
+            state = state_of(request.environ)
             _finish(state)
             labels = labels_of(request, state, response.status_code)
             self._count(labels, state)

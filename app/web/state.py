@@ -113,7 +113,13 @@ def current() -> Request:
 
 def current_state() -> RequestState:
     """Return the state of the current request."""
-    state: RequestState = current().environ[_KEY]
+    state: RequestState = request._get_current_object().environ[_KEY]  # type: ignore[attr-defined] # noqa: SLF001 - as above
+    return state
+
+
+def state_of(environ: dict[str, Any]) -> RequestState:
+    """Return the state of this environment's request."""
+    state: RequestState = environ[_KEY]
     return state
 
 
