@@ -10,21 +10,11 @@ from app.principals import Account, User
 from app.upstream.exchange import Exchanged
 from app.upstream.slots import Slots
 from tests.people import ACME, GLOBEX, ISSUER, account
+from tests.unit.clocks import Clock
 from tests.unit.services import FOUND, account_service, answering, correlation, find
 from tests.wire import Answer, Wire, reply
 
 CROWD = 20
-
-
-class Clock:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """The time in seconds."""
-        return self.now
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from app.errors import AuthUnavailableError
 from app.tokens.keys import FixedKeys, VerificationKey
 from app.tokens.verifier import TokenVerifier
 from tests.people import AUDIENCE, ISSUER, SECRET, token
+from tests.unit.clocks import Clock
 from tests.unit.keys import MEMBER, refuse
 
 NOW = int(time.time())
@@ -37,15 +38,6 @@ class Rotating(FixedKeys):
         return super().current()
 
 
-class Clock:
-    """One that a test moves."""
-
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def checker(keys: Rotating, clock: Clock, max_lifetime: float | None = None) -> TokenVerifier:
     return TokenVerifier(
         keys, algorithms=("HS256",), issuer=ISSUER, audience=AUDIENCE, max_lifetime=max_lifetime, clock=clock
@@ -55,7 +47,7 @@ def checker(keys: Rotating, clock: Clock, max_lifetime: float | None = None) -> 
 def test_a_token_is_verified_once() -> None:
     """Another one of the same user is verified by itself."""
     keys = Rotating(SECRET)
-    verifier = checker(keys, Clock())
+    verifier = checker(keys, Clock(NOW))
     tokens = [token(jti="a"), token(jti="b")]
     assert [verifier.verify(text) for text in tokens * 3] == [MEMBER] * 6
     assert keys.asked == 2
@@ -63,7 +55,7 @@ def test_a_token_is_verified_once() -> None:
 
 def test_expiry() -> None:
     """Remembering a token makes its life no longer, and its largest lifetime no larger."""
-    clock = Clock()
+    clock = Clock(NOW)
     text = token(exp=NOW + 10)
     verifier = checker(Rotating(SECRET), clock, max_lifetime=10)
     assert verifier.verify(text) == MEMBER
@@ -76,7 +68,7 @@ def test_expiry() -> None:
 def test_rotation() -> None:
     """A key that is taken away vouches for nothing any more; one that is published again is asked again."""
     keys = Rotating(SECRET)
-    verifier, text = checker(keys, Clock()), token()
+    verifier, text = checker(keys, Clock(NOW)), token()
     assert verifier.verify(text) == MEMBER
     keys.publish(OTHER, SECRET)
     assert (verifier.verify(text), keys.asked) == (MEMBER, 2)
@@ -88,7 +80,7 @@ def test_rotation() -> None:
 def test_no_keys() -> None:
     """While there are none that may be believed, nothing is, remembered or not."""
     keys = Rotating(SECRET)
-    verifier, text = checker(keys, Clock()), token()
+    verifier, text = checker(keys, Clock(NOW)), token()
     assert verifier.verify(text) == MEMBER
     keys.publish()
     with pytest.raises(AuthUnavailableError):
@@ -97,7 +89,7 @@ def test_no_keys() -> None:
 
 def test_what_is_refused_is_not_remembered() -> None:
     """It would let anybody fill the memory."""
-    verifier = checker(Rotating(SECRET), Clock())
+    verifier = checker(Rotating(SECRET), Clock(NOW))
     for text in ("", "a.b.c", token(aud="other"), token(exp=NOW), token()[:-1]):
         refuse(text, verifier)
     assert not verifier._known
@@ -106,7 +98,7 @@ def test_what_is_refused_is_not_remembered() -> None:
 def test_memory_is_bounded() -> None:
     """Of 20,001 tokens the first is forgotten, and is verified again."""
     keys = Rotating(SECRET)
-    verifier, text = checker(keys, Clock()), token()
+    verifier, text = checker(keys, Clock(NOW)), token()
     verifier.verify(text)
     (verified,) = verifier._known.values()
     for number in range(20_000):
@@ -118,7 +110,7 @@ def test_memory_is_bounded() -> None:
 def test_users_with_long_ids_are_not_remembered() -> None:
     """Whoever may choose an id of 8 KB would fill the memory of a worker."""
     keys = Rotating(SECRET)
-    verifier = checker(keys, Clock())
+    verifier = checker(keys, Clock(NOW))
     for _ in range(2):
         verifier.verify(token("x" * 256))
     assert keys.asked == 2

@@ -6,17 +6,7 @@ import pytest
 
 from app.upstream.breaker import Breaker
 from app.upstream.transport import NoAnswerError, NothingSentError
-
-
-class Clock:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """The time in seconds."""
-        return self.now
+from tests.unit.clocks import Clock
 
 
 @pytest.fixture
