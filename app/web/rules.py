@@ -145,11 +145,11 @@ def _drops_others(schema: Schema) -> bool:
 def _takes_one_type(field: fields.Field[Any]) -> bool:
     """Return whether the field takes one type of JSON, no object that no schema looks into, and gives JSON again.
 
-    A date or a UUID could be no part of the fingerprint of an Idempotency-Key.
+    What marshmallow makes of a date or a UUID could be no part of the fingerprint of an Idempotency-Key.
     """
     if isinstance(field, fields.Integer):
         return field.strict or isinstance(field, Digits)
-    return isinstance(field, fields.String | JsonBoolean | fields.Nested) and not isinstance(field, fields.UUID)
+    return isinstance(field, fields.String | JsonBoolean | fields.Nested)
 
 
 def _has_default(schema: Schema) -> bool:
