@@ -70,7 +70,7 @@ def nworkers_changed(server: Arbiter, count: int, before: int | None) -> None:
 
     With a memory:// store, SIGTTIN adds no worker: that could not start, and would take the first one with it.
     """
-    metric_files.make_folder()
+    metric_files.own_folder()
     if before and count > 1 and _settings.store_url.startswith("memory:"):
         server.log.error("worker refused", extra={"reason": "memory:// counts in one process only."})
         server.num_workers = 1
@@ -87,7 +87,7 @@ def on_starting(server: Arbiter) -> None:
     if server.cfg.is_ssl and issubclass(server.worker_class, DeadlineWorker):
         # It would serve plain HTTP where TLS is expected.
         _refuse("certfile and keyfile: this worker speaks no TLS; let a proxy in front do so.")
-    server.companion = Companion(server, _settings.metrics_bind, metric_files.make_folder())
+    server.companion = Companion(server, _settings.metrics_bind, metric_files.own_folder())
     if "GUNICORN_PID" in os.environ:
         # After SIGUSR2 the old master has the address until it ends.
         return
@@ -108,7 +108,7 @@ def post_fork(server: Arbiter, worker: DeadlineWorker) -> None:
     """Set the worker's body limit to the application's, and continue the metrics of a worker that has ended."""
     worker.largest_body = _settings.max_body_bytes
     server.companion.release()
-    folder = Path(metric_files.make_folder())
+    folder = Path(metric_files.own_folder())
     try:
         metric_files.take_over(folder)
         metric_files.make_room(folder)

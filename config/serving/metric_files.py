@@ -30,8 +30,8 @@ _ROOM = {"counter": 524_288, "histogram": 1_048_576, "gauge_livesum": 65_536, "g
 
 
 @cache
-def make_folder() -> str:
-    """Create this master's folder and tell prometheus_client of it; later calls, as on reload, return the same.
+def own_folder() -> str:
+    """Return this master's folder, made with the first call, which also tells prometheus_client of it.
 
     It is in memory if possible: on a full disk, a write to the memory-mapped files would kill the worker. Folders
     left behind by a master that was killed with all its children are removed.

@@ -101,7 +101,7 @@ def test_a_file_that_is_being_made_has_nothing_yet(tmp_path: Path) -> None:
 
 def started() -> "subprocess.Popen[str]":
     """A process that has made its folder, says where, and waits for a line."""
-    command = "from config.serving import metric_files; print(metric_files.make_folder(), flush=True); input()"
+    command = "from config.serving import metric_files; print(metric_files.own_folder(), flush=True); input()"
     return subprocess.Popen(
         [sys.executable, "-c", command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -182,7 +182,7 @@ def test_what_others_put_there_is_left_alone(tmp_path: Path, monkeypatch: pytest
 FORKED = """\
 import os
 from config.serving import metric_files
-folder = metric_files.make_folder()
+folder = metric_files.own_folder()
 if os.fork():
     os.wait()
     print(os.path.isdir(folder))
@@ -212,7 +212,7 @@ def test_a_folder_is_seen_when_it_is_held(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: str(made))
     monkeypatch.setenv(metric_files.VARIABLE, "as before")
-    assert metric_files.make_folder.__wrapped__() == str(tmp_path / "metrics-of-send-message-0")
+    assert metric_files.own_folder.__wrapped__() == str(tmp_path / "metrics-of-send-message-0")
     assert seen == [(made.name, False)]
 
 
