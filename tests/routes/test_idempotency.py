@@ -21,7 +21,7 @@ from app.web.services import chat
 from config.settings import load
 from tests.conftest import Caller
 from tests.documented import CheckedClient
-from tests.people import ACME, CONVERSATION, bearer
+from tests.people import ACME, CONVERSATION, GLOBEX, bearer
 from tests.wire import Answer as Answered
 from tests.wire import Wire, reply
 
@@ -34,6 +34,10 @@ class Reminders(Client):
     def remind(self, account: Account, text: str) -> Document:
         """Send a reminder."""
         return self._ask("POST", f"/remind/{account.company_id}", Reminder, document={"text": text})
+
+    def remind_of(self, account: Account, text: str) -> Document:
+        """Lets the caller write a part of the path."""
+        return self._ask("POST", f"/remind/{account.company_id}/{text}", Reminder)
 
 
 class Reminder(Answer):
@@ -88,6 +92,11 @@ def remind_at_best(account: Account, text: str) -> Document:
 def remind_nobody(account: Account, text: str) -> Document:  # noqa: ARG001 - as the others
     """Forgets to send."""
     return {"text": text}
+
+
+def remind_elsewhere(account: Account, text: str) -> Document:
+    """Lets the caller say where."""
+    return chat(Reminders).remind_of(account, text)
 
 
 def reminders(environ: dict[str, str], wire: Wire, how: Remind = remind_once) -> CheckedClient:
@@ -161,6 +170,16 @@ def test_a_view_cannot_make_more_of_its_send_than_is_proved(
         assert (told.status_code, told.headers["X-Send-Outcome"]) == (500, "unknown")
         assert "Retry-After" not in told.headers
     assert len(wire.chats) == sends
+
+
+def test_no_text_of_a_caller_leads_a_send_to_another_company(environ: dict[str, str], wire: Wire) -> None:
+    """A route that lets it is a fault of ours, and nothing is sent."""
+    client = reminders(environ, wire, remind_elsewhere)
+    answer = client.post(f"/v1/remind/{ACME}", headers=bearer(), json={"text": f"../../remind/{GLOBEX}"})
+
+    told = (answer.status_code, answer.get_json()["code"], answer.headers["X-Send-Outcome"])
+    assert told == (500, "INTERNAL_ERROR", "unknown")
+    assert wire.chats == []
 
 
 def test_a_view_may_raise_another_error_of_what_was_not_sent(environ: dict[str, str], wire: Wire) -> None:
