@@ -1,6 +1,6 @@
 """Fixes to gunicorn's master, which would lose signals, exit over a single failure, and kill all after a freeze.
 
-It has no hooks for this: methods that it calls are replaced.
+It has no hooks for this: methods that it calls are replaced, and its clock.
 """
 
 import os
@@ -8,7 +8,9 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 
+from gunicorn import arbiter  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from config.serving.failure_log import FailureLog
@@ -27,6 +29,8 @@ def mend(server: Arbiter) -> None:
     server.halt = partial(_halt, server, server.halt)
     server.murder_workers = Killer(server)
     server.reexec = partial(_reexec, FailureLog(server.log, "new master not started"), server.reexec)
+    # It measures the grace period by `time.time`: a clock set forward would kill workers with their sends.
+    arbiter.time = SimpleNamespace(time=time.monotonic, monotonic=time.monotonic, sleep=time.sleep)
 
 
 class Spawner:

@@ -2,11 +2,15 @@
 
 import errno
 import inspect
+import itertools
+import queue
 import re
 import signal
+import time
 from types import SimpleNamespace
 from unittest.mock import Mock
 
+import pytest
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 
@@ -75,6 +79,23 @@ def test_nobody_is_killed_for_standing_still_with_the_master() -> None:
         now[0] = float(second)
         kill()
     assert killed == [30, 31, 32, 130, 131]
+
+
+def test_a_clock_that_is_set_ends_no_grace_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour forward with each look at it: two workers that end one after the other are not killed."""
+    told, hours = [], itertools.count(step=3600.0)
+    monkeypatch.setattr(time, "time", lambda: next(hours))
+    master = Master()
+    master.__dict__.update(
+        reexec_pid=0, master_pid=0, dirty_arbiter_pid=0, systemd=True, LISTENERS=[], WORKERS={7: None, 8: None}
+    )
+    master.cfg = Mock(graceful_timeout=29)
+    master.SIG_QUEUE = queue.Queue()
+    master.kill_workers = lambda number: told.append((number, dict(master.WORKERS)))
+    master.reap_workers = lambda: master.WORKERS and master.WORKERS.popitem()
+    master.reap_dirty_arbiter = Mock()
+    Arbiter.stop(master)
+    assert told == [(signal.SIGTERM, {7: None, 8: None}), (signal.SIGKILL, {})]
 
 
 def test_the_master_is_as_it_was() -> None:
