@@ -1,5 +1,6 @@
 """Idempotency-Key on a route that sends, in process."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from app.web.services import chat
 from config.settings import load
 from tests.conftest import Caller
 from tests.documented import CheckedClient
-from tests.people import ACME, CONVERSATION, GLOBEX, bearer
+from tests.people import ACME, CONVERSATION, GLOBEX, ISSUER, bearer
 from tests.wire import Answer as Answered
 from tests.wire import Wire, reply
 
@@ -211,6 +212,33 @@ def test_a_repeated_request_gets_the_first_answer_and_sends_nothing(caller: Call
     ) == (None, "true")
     assert (second.headers["X-Send-Outcome"], second.headers["X-RateLimit-Remaining"]) == ("sent", "28")
     assert len(wire.chats) == 1
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class WatchedStore(MemoryStore):
+    """A store that keeps which keys were claimed, with which fingerprints."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed: list[tuple[str, str]] = []
+
+    def claim(self, key: str, fingerprint: str, owner: str, **options: Any) -> Claim:
+        self.claimed.append((key, fingerprint))
+        return super().claim(key, fingerprint, owner, **options)
+
+
+def test_a_key_outlives_a_release(environ: dict[str, str], wire: Wire) -> None:
+    """A release finds the keys of the one before it, which may run beside it; else it would send again."""
+    store = WatchedStore()
+    assert keyed(caller_of(environ, wire, store)).status_code == 200
+
+    key = sha256(f'["{ISSUER}", "a-member", "{ACME}", "conversations.send_message", "order-1"]')
+    content = sha256(f'["{ACME}", {{"body": {{"message_body": "Hello"}}, "conversation_id": "{CONVERSATION}"}}]')
+    assert store.claimed == [(key, content)]
+    assert wire.chats[0].headers["Idempotency-Key"] == sha256(f'["{key}", "{content}"]')
 
 
 def test_a_key_in_quotes_is_the_same_key(caller: Caller) -> None:
