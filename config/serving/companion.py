@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -48,13 +49,13 @@ class Companion:
                 time.sleep(0.1)
 
     def attach(self) -> None:
-        """Hook into the master: keep the listener running from its loop's second turn on, and forward SIGTERM.
+        """Hook into the master: keep the listener running from its loop's second turn on, and tell it of the stop.
 
         The workers start first: requests to the listener meanwhile wait in its socket's backlog.
         """
         server = self._server
         server.manage_workers = partial(self._manage, server.manage_workers)
-        server.handle_term = partial(self._drain, server.handle_term)
+        server.stop = partial(self._drain, server.stop)
 
     def keep(self) -> None:
         """Start the listener unless it is running."""
@@ -107,9 +108,10 @@ class Companion:
         self._workers_are_started = True
         manage_workers()
 
-    def _drain(self, handle_term: partial[None]) -> None:
-        # It may have to be started or restarted: nothing will do so from now on.
+    def _drain(self, stop: Callable[..., None], graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's
+        # The master calls this on every signal to stop, and when workers cannot start. The listener may have to be
+        # started or restarted: nothing will do so from now on.
         self.keep()
         if self._process is not None:
             self._process.terminate()
-        handle_term()
+        stop(graceful)

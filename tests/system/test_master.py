@@ -19,7 +19,7 @@ from tests.system.behaviours import waits
 from tests.system.clients import Answer, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until, stopped
-from tests.system.scrapes import folder
+from tests.system.scrapes import folder, tell
 from tests.system.servers import OURS, ROOT, Kind, Server, gunicorn
 from tests.system.standins import Services
 
@@ -129,7 +129,7 @@ def test_a_stop_that_comes_with_a_renewal_comes_first(
 def test_workers_that_cannot_start_cut_nobody_off(
     serve: Serve, services: Services, gate: threading.Event, tmp_path: Path
 ) -> None:
-    """The master gives up, with gunicorn's code for it, when the workers before have answered."""
+    """The master gives up, with gunicorn's code for it, when the workers before have answered; it is not ready."""
     (tmp_path / "fickle.py").write_text(FICKLE)
     command = (*OURS.arguments(0)[:-1], "fickle:app")
     server = serve(Kind("a fickle application", lambda _: command, epoll=True), PYTHONPATH=str(tmp_path))
@@ -140,6 +140,7 @@ def test_workers_that_cannot_start_cut_nobody_off(
             lambda: "exited with code 3" in server.log and len(server.pids()) == 1,
             lambda: f"the new ones have not ended:\n{server.log}",
         )
+        await_until(lambda: tell(server, "/health/ready").status == 503, lambda: f"still ready:\n{server.log}")
         gate.set()
         assert answer.result().status == 200
     assert server.wait() == 3

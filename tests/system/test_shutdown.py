@@ -59,6 +59,25 @@ def test_readiness_says_draining_until_the_end(serve: Serve, services: Services,
     assert server.wait() == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_readiness_says_draining_also_in_a_quick_stop(
+    serve: Serve, services: Services, gate: threading.Event, number: signal.Signals
+) -> None:
+    """A send under way is waited for all the same, and nothing else is taken in meanwhile."""
+    services.behaviours["held"] = waits(gate)
+    server = serve()
+    with ThreadPoolExecutor(1) as callers:
+        held = callers.submit(ask, server.port, sending(text="held"))
+        services.ledger.await_entries(1)
+        server.signal(number)
+        await_until(lambda: tell(server, "/health/ready").status == 503, lambda: f"still ready:\n{server.log}")
+        assert tell(server, "/health/ready").document["reasons"] == ["draining"]
+        gate.set()
+        assert held.result().status == 200
+
+    assert server.wait() == 0
+
+
 def test_a_renewal_is_no_reason_to_go_on(serve: Serve, services: Services, gate: threading.Event) -> None:
     """SIGTERM counts at once while the workers before SIGHUP still answer, and so does the death of a new one."""
     services.behaviours["held"] = waits(gate)
