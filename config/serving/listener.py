@@ -33,6 +33,9 @@ logger = logging.getLogger("config.serving.listener")
 _MOST = 256
 # For a whole request, and for each write of its response.
 _CLIENT_SECONDS = 5.0
+# For a whole request: http.server by itself would keep 6.5 MB of fields, and take 37 MB to parse them. A request
+# line beyond half of this it refuses anyway.
+_CLIENT_BYTES = 131_072
 _MASTER_WATCHED_EVERY = 0.5
 # The API's pattern, repeated as nothing here imports `app`.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -49,9 +52,9 @@ class _Handler(BaseHTTPRequestHandler):
     path, headers = "", Message()
 
     def setup(self) -> None:
-        """Limit the total time of reading."""
+        """Limit the total time and size of reading."""
         super().setup()
-        self.rfile = io.BufferedReader(DeadlineReader(self.connection, _CLIENT_SECONDS))
+        self.rfile = io.BufferedReader(DeadlineReader(self.connection, _CLIENT_SECONDS, _CLIENT_BYTES))
 
     def do_GET(self) -> None:
         """Respond to one request; the connection then closes."""

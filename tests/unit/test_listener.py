@@ -66,13 +66,19 @@ def test_a_request_has_one_time_in_all() -> None:
     now = [0.0]
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        reader = DeadlineReader(ours, 2.0, clock=lambda: now[0])
+        reader = DeadlineReader(ours, 2.0, 100, clock=lambda: now[0])
         theirs.send(b"xx")
         now[0] = 1.0
         assert reader.readinto(bytearray(1)) == 1
         now[0] = 2.0
         with pytest.raises(TimeoutError):
             reader.readinto(bytearray(1))
+
+
+def test_a_request_has_one_size_in_all(address: tuple[str, int]) -> None:
+    """However many fields it has: http.server limits each of them, and only then their number."""
+    head = b"GET /health/live HTTP/1.0\r\n" + b"".join(b"X-%d: %060000d\r\n" % (n, 0) for n in range(3))
+    assert exchange(address, head[:131_072]).startswith(b"HTTP/1.0 431 ")
 
 
 @contextmanager
