@@ -66,6 +66,16 @@ def test_few_files_are_on_their_way_at_once(environ: dict[str, str]) -> None:
     assert (refused.status_code, refused.get_json()["code"]) == (500, "OVERLOADED")
 
 
+@pytest.mark.parametrize("name", ["reference.js", "swagger-ui.css", "swagger-ui-bundle.js"])
+def test_a_slow_reader_has_time_for_each_piece(client: FlaskClient, name: str) -> None:
+    """The server gives 5 s for each: none needs a megabit/s, and all take less than a stop may (29 s)."""
+    with client.get(f"/docs/assets/{name}") as answer:
+        pieces = list(answer.iter_encoded())
+    assert max(map(len, pieces)) <= 5 * 1_000_000 / 8
+    assert len(pieces) * 5 < 29
+    assert sum(map(len, pieces)) == answer.content_length
+
+
 @pytest.mark.parametrize("name", ["index.html", "oauth2-redirect.html", "..%2fpages.py", "reference.html"])
 def test_no_other_file_is_served(client: FlaskClient, name: str) -> None:
     """Only what the page needs; anything else is 404 in JSON."""
