@@ -1,12 +1,31 @@
 import json
 import math
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.strict_json import StrictJsonError, read
+
+ROOT = Path(__file__).resolve().parents[2]
+# Reads deep documents in a thread with a stack of 128 KB, musl's default.
+ON_A_SMALL_STACK = """\
+import threading
+from app.strict_json import StrictJsonError, read
+
+def refuse():
+    for document in (b"[" * 60_000, b'{"a":' * 60_000, b'{"]":[' * 9_000):
+        try:
+            read(document)
+        except StrictJsonError:
+            print("refused")
+
+threading.stack_size(131_072)
+threading.Thread(target=refuse).start()
+"""
 
 ACCEPTED: dict[str, tuple[bytes, object]] = {
     "an object": (
@@ -113,6 +132,13 @@ def test_refused(case: str) -> None:
     """What is no JSON in UTF-8, or what two readers could understand in two ways, is StrictJsonError alone."""
     with pytest.raises(StrictJsonError):
         read(REFUSED[case])
+
+
+def test_depth_is_judged_before_anything_recurses() -> None:
+    """Python's decoder ends the process where its own limit takes more stack than a thread has."""
+    command = [sys.executable, "-c", ON_A_SMALL_STACK]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.stdout.split(), ended.returncode) == (["refused"] * 3, 0)
 
 
 def test_the_text_of_the_error() -> None:
