@@ -24,6 +24,9 @@ Address = tuple[str, int]
 
 LOST = (redis.RedisError, OSError)
 
+# How long an open connection is taken to lead to the master.
+BELIEVED_SECONDS = 1.0
+
 
 @dataclass(slots=True)
 class Call:
@@ -96,8 +99,8 @@ class Servers:
     def _learn(self, call: Call) -> Sequence[Address]:  # noqa: ARG002 - for subclasses
         return self._known
 
-    def _check(self, address: Address, call: Call) -> None:
-        """Raise _ReplacedError if this server must not be connected to now."""
+    def _check(self, address: Address, call: Call, *, is_open: bool) -> None:
+        """Raise _ReplacedError if this server must not be asked now, on an open connection or a new one."""
 
     def _owner(self, call: Call, key: str) -> Address:
         owners = self._owners = self._owners or self._learn(call)
@@ -109,8 +112,7 @@ class Servers:
         with self._pools.setdefault(address, new).lend() as connection:
             if connection.is_connected and _is_stale(connection):
                 connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
-            if not connection.is_connected:
-                self._check(address, call)
+            self._check(address, call, is_open=connection.is_connected)
             for command in commands:
                 # Half for connecting: a name may have two addresses, both of them dead.
                 connection.socket_timeout, connection.socket_connect_timeout = call.left, call.left / 2
@@ -137,16 +139,18 @@ class _ReplacedError(redis.ConnectionError):
 
 
 class Sentinels(Servers):
-    """The master of `service`, looked up at the sentinels before each connection to it.
+    """The master of `service`, looked up at the sentinels before each connection to it, and once a second.
 
     A replaced master is read-only, and the sentinels close its connections (Redis, "Sentinel clients"). But one
-    that died, and comes back before the sentinels have reconfigured it, still takes itself for the master.
+    that can be reached takes itself for the master until they reconfigure it, which they do some ten seconds
+    after they name another: after SENTINEL FAILOVER, or if it died or hung and comes back.
     """
 
     def __init__(self, connect: Callable[[Address], AbstractConnection], sentinels: Servers, service: str) -> None:
         super().__init__(connect, ())
         self._sentinels = sentinels
         self._service = service
+        self._believed_until = 0.0
 
     def run(self, call: Call, script: str, key: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401
         """Like `Servers.run`."""
@@ -157,20 +161,30 @@ class Sentinels(Servers):
             return super().run(call, script, key, *arguments)
 
     def _learn(self, call: Call) -> Sequence[Address]:
+        # Set first, so that one thread asks for all.
+        self._believed_until = time.monotonic() + BELIEVED_SECONDS
         command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
         _, (host, port) = self._sentinels.first_answer(call, *command)
         self._sentinels.forget()
         call.has_asked = True
         return [(host.decode(), int(port))]
 
-    def _check(self, address: Address, call: Call) -> None:
-        if call.has_asked:
+    def _check(self, address: Address, call: Call, *, is_open: bool) -> None:
+        if call.has_asked or (is_open and time.monotonic() < self._believed_until):
             return
-        owners = self._learn(call)
+        owners = self._confirm(call, address) if is_open else self._learn(call)
         if owners != [address]:
             self.forget()
             self._owners = owners
             raise _ReplacedError
+
+    def _confirm(self, call: Call, address: Address) -> Sequence[Address]:
+        """Like `_learn`, in half of the time; sentinels that do not answer leave an open connection as it is."""
+        call.has_asked = True
+        try:
+            return self._learn(Call(time.monotonic() + call.left / 2))
+        except LOST:
+            return [address]
 
 
 class Cluster(Servers):
