@@ -16,7 +16,7 @@ from typing import Any
 import redis
 from redis.connection import AbstractConnection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import AskError, MovedError, NoScriptError
+from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError
 
 from app.stores.pool import Pool
 
@@ -113,12 +113,18 @@ class Servers:
             if connection.is_connected and _is_stale(connection):
                 connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
             self._check(address, call, is_open=connection.is_connected)
-            for command in commands:
-                # Half for connecting: a name may have two addresses, both of them dead.
-                connection.socket_timeout, connection.socket_connect_timeout = call.left, call.left / 2
-                connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py
-                answer = connection.read_response(timeout=call.left)
-            return answer
+            try:
+                for command in commands:
+                    # Half for connecting: a name may have two addresses, both of them dead.
+                    connection.socket_timeout, connection.socket_connect_timeout = call.left, call.left / 2
+                    connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py
+                    answer = connection.read_response(timeout=call.left)
+            except ResponseError as refusal:
+                # It leaves the connection usable: it is raised where the pool does not see it.
+                answer = refusal
+        if isinstance(answer, ResponseError):
+            raise answer
+        return answer
 
 
 @cache

@@ -84,6 +84,21 @@ def test_a_connection_says_nothing_but_hits(store: Store, own_valkey: Server) ->
     ] == []
 
 
+def test_a_refusal_costs_no_connection(store: Store, own_valkey: Server) -> None:
+    """Neither a script that the server has forgotten nor a record that cannot be read does."""
+    store.hit("a", 30, 60)
+    tell(own_valkey, "RPUSH", f"{WINDOW_PREFIX}b", "x")
+    tell(own_valkey, "SCRIPT FLUSH")
+    tell(own_valkey, "CONFIG RESETSTAT")
+    store.hit("a", 30, 60)
+    with pytest.raises(UnreadableRecordError):
+        store.hit("b", 30, 60)
+    store.hit("a", 30, 60)
+
+    # The one that asks.
+    assert "total_connections_received:1\\r" in str(tell(own_valkey, "INFO stats"))
+
+
 @pytest.mark.parametrize("by", ["store", "socket_store"])
 def test_a_hung_server_is_a_lost_store(by: str, own_valkey: Server, request: pytest.FixtureRequest) -> None:
     """Neither an open connection nor a new one waits long for a server that is stopped; there is no second try."""
