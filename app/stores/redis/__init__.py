@@ -79,6 +79,7 @@ end
 """
 # A value of another type, or one that the script cannot compute with.
 _OF_A_RECORD = re.compile("^WRONGTYPE|attempt to ")
+_CODE = re.compile("[A-Z]{1,20}")
 
 
 class _Reading(AbstractContextManager[None]):
@@ -146,4 +147,12 @@ class RedisStore:
                 raise UnreadableRecordError(type(error).__name__) from error
             # After a server restart every idle connection is dead.
             self._servers.forget()
-            raise StoreLostError(type(error).__name__) from error
+            raise StoreLostError(_word(error)) from error
+
+
+def _word(error: Exception) -> str:
+    """Return the name of the error, or its code (NOREPLICAS, MISCONF, BUSY) if redis-py has no name for that."""
+    code = str(error).partition(" ")[0]
+    if isinstance(error, ResponseError) and error.status_code is None and _CODE.fullmatch(code):
+        return code
+    return type(error).__name__

@@ -199,6 +199,7 @@ def test_a_restart_between_two_hits_is_not_noticed(store: Store, own_valkey: Ser
         pytest.param(("CONFIG", "SET", "maxmemory", "1"), "OutOfMemoryError", id="full"),
         pytest.param(("REPLICAOF", "127.0.0.1", "1"), "ReadOnlyError", id="a replica"),
         pytest.param(("CONFIG", "SET", "requirepass", "secret"), "AuthenticationError", id="wants a password"),
+        pytest.param(("CONFIG", "SET", "min-replicas-to-write", "1"), "NOREPLICAS", id="lacks a replica"),
     ],
 )
 def test_a_server_that_refuses_is_a_lost_store(
