@@ -9,7 +9,8 @@ from redis.connection import AbstractConnection, UnixDomainSocketConnection
 from app.stores import Store
 from app.stores.redis import RedisStore
 from app.stores.redis.connections import NamedConnection, NamedTLSConnection, Trust
-from app.stores.redis.servers import Address, Cluster, Sentinels, Servers
+from app.stores.redis.sentinels import Sentinels
+from app.stores.redis.servers import Address, Cluster, Servers
 
 _KINDS = {"rediss": NamedTLSConnection, "redis+unix": UnixDomainSocketConnection}
 

@@ -10,7 +10,7 @@ from redis.crc import key_slot
 
 from app.stores import ClaimState, Store, StoreLostError
 from app.stores.redis import WINDOW_PREFIX
-from app.stores.redis.servers import BELIEVED_SECONDS
+from app.stores.redis.sentinels import BELIEVED_SECONDS
 from tests.unit.stores.hammer import Hammer
 from tests.unit.stores.opened import open_store
 from tests.unit.stores.servers import (

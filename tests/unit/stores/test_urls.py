@@ -10,7 +10,8 @@ from redis.connection import AbstractConnection, UnixDomainSocketConnection
 from app.stores.memory import MemoryStore
 from app.stores.redis import RedisStore
 from app.stores.redis.connections import NamedTLSConnection
-from app.stores.redis.servers import Cluster, Sentinels, Servers
+from app.stores.redis.sentinels import Sentinels
+from app.stores.redis.servers import Cluster, Servers
 from app.stores.sqlite import SqliteStore
 from tests.unit.stores.opened import open_store
 
