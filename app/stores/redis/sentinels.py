@@ -1,6 +1,7 @@
 """The master that sentinels name."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,11 +43,21 @@ class Sentinels(Servers):
     def _learn(self, call: Call) -> Sequence[Address]:
         # Set first, so that one thread asks for all.
         self._believed_until = time.monotonic() + BELIEVED_SECONDS
-        command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
-        _, (host, port) = self._sentinels.first_answer(call, *command)
+        host, port = self._most_named(call)
         self._sentinels.forget()
         call.has_asked = True
         return [(host.decode(), int(port))]
+
+    def _most_named(self, call: Call) -> tuple[bytes, bytes]:
+        """Return the master that most sentinels name: one that was restarted knows only what it knew before."""
+        named: Counter[tuple[bytes, bytes]] = Counter()
+        for _, (host, port) in self._sentinels.answers(call, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service):
+            named[host, port] += 1
+            if 2 * named[host, port] > self._sentinels.count:
+                break
+        if not named:
+            raise redis.ConnectionError
+        return named.most_common(1)[0][0]
 
     def _check(self, address: Address, call: Call, *, is_open: bool) -> None:
         if call.has_asked or (is_open and time.monotonic() < self._believed_until):

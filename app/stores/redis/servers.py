@@ -7,7 +7,7 @@ call needs shares one deadline.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -48,6 +48,7 @@ class Servers:
     def __init__(self, connect: Callable[[Address], AbstractConnection], known: Sequence[Address]) -> None:
         self._connect = connect
         self._known = known
+        self.count = len(known)
         self._pools: dict[Address, Pool[AbstractConnection]] = {}
         # The address of the server for each slot, or of the one server for all keys.
         self._owners: Sequence[Address] = ()
@@ -74,17 +75,18 @@ class Servers:
         candidates = (f"{key}{{{number}}}" for number in range(1000))
         return {self._owner(call, candidate): candidate for candidate in candidates}.values()
 
-    def first_answer(self, call: Call, *command: str) -> tuple[Address, Any]:
-        """Return the first known server that replies with a value, and the reply.
+    def answers(self, call: Call, *command: str) -> Iterator[tuple[Address, Any]]:
+        """Yield each known server that replies with a value, and the reply.
 
         Each gets a share of the time left: none can use up that of the others, or of the call itself.
         """
         for number, address in enumerate(self._known):
             share = call.left / (len(self._known) - number + 1)
+            answer = None
             with suppress(*LOST):
-                if answer := self._ask(address, Call(time.monotonic() + share), command):
-                    return address, answer
-        raise redis.ConnectionError
+                answer = self._ask(address, Call(time.monotonic() + share), command)
+            if answer:
+                yield address, answer
 
     def forget(self) -> None:
         """Close idle connections and drop what is known about the servers."""
@@ -141,7 +143,9 @@ class Cluster(Servers):
     """The masters of the slots, looked up at the known nodes once, and again after each loss or move."""
 
     def _learn(self, call: Call) -> Sequence[Address]:
-        asked, ranges = self.first_answer(call, "CLUSTER", "SLOTS")
+        asked, ranges = next(self.answers(call, "CLUSTER", "SLOTS"), (None, ()))
+        if asked is None:
+            raise redis.ConnectionError
         owners = [asked] * REDIS_CLUSTER_HASH_SLOTS
         for first, last, (host, port, *_), *_ in ranges:
             owner = (host.decode() if host else asked[0], port)

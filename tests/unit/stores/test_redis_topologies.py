@@ -120,6 +120,17 @@ def test_a_sentinel_that_answers_is_found(pair: tuple[Server, Server], place: Pa
     assert remaining == 29
 
 
+def test_most_sentinels_are_believed(place: Path, key: str) -> None:
+    """One that was restarted names the master of before its end until the others have told it."""
+    with watched(place / "former") as (former, behind), watched(place / "present") as (present, sentinel):
+        store = open_store(f"redis+sentinel://{behind.address},{sentinel.address},{sentinel.address}/main")
+        store.hit(key, 30, 60)
+        store.close()
+        kept = [tell(server, "EXISTS", f"{WINDOW_PREFIX}{key}") for server in (former, present)]
+
+    assert kept == [0, 1]
+
+
 def test_sentinels_that_hang_cost_one_wait_in_all(place: Path) -> None:
     """Not one for each of them."""
     with Server(place / "hung", "--save", "") as hung:
