@@ -17,7 +17,7 @@ CALL_SECONDS = 0.2
 PROBE_SECONDS = 1.0
 
 # Errors of parsing a reply that is not one of our scripts'.
-_UNREADABLE = (ValueError, TypeError, AttributeError)
+_UNREADABLE = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
 # The prefixes keep our keys apart from those of other users of the server, and windows from keys.
 WINDOW_PREFIX = "send-message:window:"

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -123,6 +124,30 @@ def test_a_server_that_hangs_before_tls_is_a_lost_store() -> None:
         store = open_store(f"rediss://user:secret@127.0.0.1:{listener.getsockname()[1]}")
         assert lost(store) == "TimeoutError"
         store.close()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"$%d\r\n" % 10**30, b"*1\r\n" * 2000, b"?\r\n", b":x\r\n"],
+    ids=["length", "depth", "kind", "number"],
+)
+def test_a_server_that_talks_nonsense_is_a_lost_store(reply: bytes) -> None:
+    """Whatever redis-py makes of a reply that is none, a request goes on without the store."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(answer_once, listener, reply)
+        store = open_store(f"redis://127.0.0.1:{listener.getsockname()[1]}")
+        assert lost(store)
+        store.close()
+        answering.result()
+
+
+def answer_once(listener: socket.socket, reply: bytes) -> None:
+    """Send the reply to whatever the first client says, and wait until it goes."""
+    client, _ = listener.accept()
+    with client:
+        client.recv(65536)
+        client.sendall(reply)
+        to_the_end(client)
 
 
 def test_tls_is_spoken_and_checked(own_valkey: Server, tmp_path: Path) -> None:
