@@ -67,6 +67,9 @@ class Reading:
         except (OSError, ValueError):
             self._wrong(f"{name}{_FILE}", "Not a readable text file.")
             return given
+        if not content and not row.metadata["empty_file"]:
+            # Whoever names a file means its value, not the default: that may be another store.
+            self._wrong(f"{name}{_FILE}", "The file is empty.")
         return {name: content} if content else given
 
     def _is_text(self, name: str, text: str) -> bool:

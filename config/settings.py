@@ -1,7 +1,8 @@
 """The settings: one table, read from the environment, parsed and checked all at once, then frozen.
 
 A setting is a field of `Settings`; its variable is the field's name in capitals. Every setting marked secret, and
-the public keys, can be given as NAME_FILE, the path of a file that holds the value.
+the public keys, can be given as NAME_FILE, the path of a file that holds the value. Only the file of a previous
+key may be empty, between two rotations.
 """
 
 import os
@@ -31,9 +32,11 @@ def _setting(
     validate: Callable[[Any], object] | None = None,
     secret: bool = False,
     from_file: bool = False,
+    empty_file: bool = False,
 ) -> Any:  # noqa: ANN401 - as dataclasses.field
     row = {"parser": parser, "help": help, "default": default, "validate": validate}
-    return field(repr=not secret, metadata=row | {"secret": secret, "from_file": secret or from_file})
+    files = {"from_file": secret or from_file, "empty_file": empty_file}
+    return field(repr=not secret, metadata=row | {"secret": secret} | files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +48,17 @@ class Settings:
     )
     jwt_secret: str | None = _setting("str", "Key of HS* tokens, 32 bytes or more", default=None, secret=True)
     jwt_previous_secret: str | None = _setting(
-        "str", "Accepted beside JWT_SECRET while keys are rotated", default=None, secret=True
+        "str", "Accepted beside JWT_SECRET while keys are rotated", default=None, secret=True, empty_file=True
     )
     jwt_public_key: str | None = _setting(
         "str", "PEM file with the key of RS*, PS*, ES* or EdDSA tokens", default=None, from_file=True
     )
     jwt_previous_public_key: str | None = _setting(
-        "str", "Accepted beside JWT_PUBLIC_KEY_FILE while keys are rotated", default=None, from_file=True
+        "str",
+        "Accepted beside JWT_PUBLIC_KEY_FILE while keys are rotated",
+        default=None,
+        from_file=True,
+        empty_file=True,
     )
     jwt_jwks_url: str | None = _setting(
         "str", "Where the key set is fetched", default=None, validate=checks.key_set_url

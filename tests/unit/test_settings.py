@@ -189,9 +189,20 @@ def test_a_secret_from_a_file(variable: str, end: str, tmp_path: Path) -> None:
     assert load({**environ, f"{variable}_FILE": str(file)}) == load({**environ, variable: SECRETS[variable]})
 
 
-@pytest.mark.parametrize("variable", ["CHAT_SERVICE_TOKEN", "ACCOUNT_SERVICE_TOKEN", "STORE_URL"])
-def test_an_empty_file_counts_as_not_set(variable: str, tmp_path: Path) -> None:
-    """Its setting is then as if the file were not named."""
+@pytest.mark.parametrize("variable", [*sorted(SECRETS.keys() - {"JWT_PREVIOUS_SECRET"}), "JWT_PUBLIC_KEY"])
+def test_an_empty_file_is_wrong(variable: str, tmp_path: Path) -> None:
+    """A file that was cut off changes no store and no credential: what was sent under a key stays known."""
+    file = tmp_path / "empty"
+    file.write_text("\n")
+    unset = {"JWT_SECRET"} if variable == "JWT_PUBLIC_KEY" else {variable}
+    environ = {name: value for name, value in REQUIRED.items() if name not in unset}
+    found = problems({**environ, f"{variable}_FILE": str(file)})
+    assert found[f"{variable}_FILE"] == "The file is empty."
+
+
+@pytest.mark.parametrize("variable", ["JWT_PREVIOUS_SECRET", "JWT_PREVIOUS_PUBLIC_KEY"])
+def test_the_empty_file_of_a_previous_key_counts_as_not_set(variable: str, tmp_path: Path) -> None:
+    """So a rotation begins and ends with SIGHUP alone, which cannot change what files are named."""
     file = tmp_path / "empty"
     file.write_text("\n")
     assert load({**REQUIRED, f"{variable}_FILE": str(file)}) == load(REQUIRED)
@@ -221,15 +232,6 @@ def test_both_the_value_and_a_file(variable: str, tmp_path: Path) -> None:
     file.write_text(SECRETS[variable])
     found = problems({**REQUIRED, variable: SECRETS[variable], f"{variable}_FILE": str(file)})
     assert found == {variable: f"Set {variable} or {variable}_FILE, not both."}
-
-
-def test_an_empty_key_file_is_no_key(tmp_path: Path) -> None:
-    """A secret that was never filled in must not become an empty key."""
-    file = tmp_path / "secret"
-    file.write_text("\n")
-    environ = {name: value for name, value in REQUIRED.items() if name != "JWT_SECRET"}
-    found = problems({**environ, "JWT_SECRET_FILE": str(file)})
-    assert found == {"JWT_SECRET": "Environment variable not set."}
 
 
 def start(arguments: list[str], environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
