@@ -63,7 +63,7 @@ logconfig_dict["root"] = {"level": "WARNING", "handlers": ["stderr"]}
 
 
 def nworkers_changed(server: Arbiter, count: int, before: int | None) -> None:
-    """Tell workers how many there are, also with `-w`, and where they count.
+    """Tell workers how many they and their threads are, also with `-w` and `--threads`, and where they count.
 
     Gunicorn calls this before it preloads the application, which imports prometheus_client, and not for
     `--check-config`: the trial of a reload counts nowhere, as in full memory a write would end it (SIGBUS).
@@ -78,6 +78,8 @@ def nworkers_changed(server: Arbiter, count: int, before: int | None) -> None:
     if count:
         # Not 0: SIGWINCH stops all workers of a daemon, and SIGHUP brings them back.
         os.environ["WEB_CONCURRENCY"] = str(count)
+    # With fewer threads than the application knows of, all of them could wait for other services. It takes no 1.
+    os.environ["THREADS"] = str(max(2, server.cfg.threads))
 
 
 def on_starting(server: Arbiter) -> None:
