@@ -86,6 +86,9 @@ def _bad_public_key(pem: str, names: tuple[str, ...]) -> str | None:
     key = _public_key(pem)
     if not _fitting(key, names):
         return f"Not a PEM public key for {' or '.join(names)}."
+    if pem.count("-----BEGIN ") > 1:
+        # Only the first would count, and the tokens of the others be refused.
+        return "Holds several keys: one in each file."
     if isinstance(key, RSAPublicKey) and not _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS:
         return f"Needs {_MIN_RSA_BITS} to {_MAX_RSA_BITS} bits."
     return None

@@ -189,6 +189,7 @@ def test_public_keys(asymmetric: dict[str, str], names: str, kind: str, tmp_path
         ("RS256", lambda: SECRET, OTHER_KIND),
         ("RS256", lambda: pem("weak RSA"), "Needs 2048 to 16384 bits."),
         ("PS512", lambda: pem("weak RSA"), "Needs 2048 to 16384 bits."),
+        ("RS256", lambda: pem("RSA") + pem("another RSA"), "Holds several keys: one in each file."),
     ],
 )
 @pytest.mark.parametrize("variable", ["JWT_PUBLIC_KEY", "JWT_PREVIOUS_PUBLIC_KEY"])
