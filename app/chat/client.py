@@ -6,6 +6,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from urllib.parse import urlencode
@@ -148,6 +149,8 @@ def _wait(retry_after: str) -> int:
 
 def _seconds_until(date: str) -> int:
     try:
-        return math.ceil(parsedate_to_datetime(date).timestamp() - time.time())
+        found = parsedate_to_datetime(date)
+        # The format of asctime names no zone; dates in HTTP are in UTC (RFC 9110 section 5.6.7).
+        return math.ceil(found.replace(tzinfo=found.tzinfo or UTC).timestamp() - time.time())
     except (ValueError, OverflowError):
         return 0

@@ -3,7 +3,6 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from email.utils import formatdate
 
 import pytest
 from hypothesis import given
@@ -125,9 +124,23 @@ def test_how_long_a_busy_service_waits(given: str, told: int) -> None:
     assert failure(answering(status=429, Retry_After=given)).retry_after == told
 
 
-def test_a_busy_service_that_names_a_time() -> None:
-    """Until then, not a second less."""
-    date = formatdate(time.time() + 30, usegmt=True)
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock on the wall is nine hours ahead of UTC."""
+    with monkeypatch.context() as machine:
+        machine.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_east")
+@pytest.mark.parametrize(
+    "form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+)
+def test_a_busy_service_that_names_a_time(form: str) -> None:
+    """Until then, not a second less: in each form of a date (RFC 9110 section 5.6.7), wherever the machine is."""
+    date = time.strftime(form, time.gmtime(time.time() + 30))
     # The date has no fractions of a second.
     assert failure(answering(status=429, Retry_After=date)).retry_after in {28, 29, 30}
 
