@@ -28,7 +28,7 @@ def _setting(
     parser: str,
     help: str,  # noqa: A002 - the natural name
     *,
-    default: Any = ...,  # noqa: ANN401 - the setting's own type; `...` is environs' marker for "required"
+    default: Any = ...,  # noqa: ANN401 - the setting's own type; `...` is required
     validate: Callable[[Any], object] | None = None,
     secret: bool = False,
     from_file: bool = False,
