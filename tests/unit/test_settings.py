@@ -79,13 +79,19 @@ SECRETS = {
     "CHAT_SERVICE_TOKEN": CANARY,
     "STORE_URL": f"redis://:{CANARY}@redis.example",
 }
-# Without WEB_CONCURRENCY: gunicorn reads that one itself, when it is imported.
-STARTS = {
-    "gunicorn with the configuration": ["-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app"],
-    "gunicorn --check-config": ["-m", "gunicorn", "--check-config", "-c", "config/gunicorn.py", "wsgi:app"],
-    "gunicorn as it comes": ["-m", "gunicorn", "-b", "127.0.0.1:0", "wsgi:app"],
-    "any other server": ["-c", "import wsgi"],
-}
+
+
+def start(arguments: list[str], environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run Python with these arguments and settings, to its end."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def problems(environ: dict[str, str]) -> dict[str, str]:
@@ -232,48 +238,3 @@ def test_both_the_value_and_a_file(variable: str, tmp_path: Path) -> None:
     file.write_text(SECRETS[variable])
     found = problems({**REQUIRED, variable: SECRETS[variable], f"{variable}_FILE": str(file)})
     assert found == {variable: f"Set {variable} or {variable}_FILE, not both."}
-
-
-def start(arguments: list[str], environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run Python with these arguments and settings, to its end."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-@pytest.mark.system
-def test_good_settings_pass_the_check() -> None:
-    """What the tests below change is all that is wrong."""
-    ended = start(STARTS["gunicorn --check-config"], REQUIRED)
-    assert (ended.returncode, ended.stderr) == (0, "")
-
-
-@pytest.mark.system
-@pytest.mark.parametrize("how", STARTS)
-def test_wrong_settings_stop_the_start(how: str) -> None:
-    """Under every server: a non-zero exit, every problem in one message, no traceback, no value."""
-    wrong = {"JWT_SECRET": "canary", "CHAT_SERVICE_URL": "http://user:canary@chat", "THREADS": "canary"}
-    wrong["STORE_URL"] = "redis+sentinel://:canary@redis"
-    ended = start(STARTS[how], {**REQUIRED, **wrong})
-    told = ended.stdout + ended.stderr
-    assert ended.returncode != 0
-    assert told.count("The service cannot start") == 1
-    assert [name for name in wrong if f"\n  {name}: " not in told] == []
-    assert "Traceback" not in told
-    assert "canary" not in told
-
-
-@pytest.mark.system
-def test_memory_and_workers_by_flag() -> None:
-    """`-w` overrules WEB_CONCURRENCY, and every worker would count for itself."""
-    environ = {**REQUIRED, "STORE_URL": "memory://", "WEB_CONCURRENCY": "1", "BIND": "127.0.0.1:0"}
-    ended = start(["-m", "gunicorn", "-c", "config/gunicorn.py", "-w", "2", "wsgi:app"], environ)
-    assert ended.returncode == 1
-    assert "STORE_URL: memory:// counts in one process only" in ended.stderr
-    assert "Traceback" not in ended.stderr
