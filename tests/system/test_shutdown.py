@@ -1,4 +1,4 @@
-"""A deployment cuts nobody off."""
+"""A deployment cuts nobody off; under load: tests/system/faults."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from tests.system.behaviours import waits
-from tests.system.clients import Answer, Connection, ask, ask_together, sending
+from tests.system.clients import Connection, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import accepts, await_until, is_running
 from tests.system.scrapes import scrape, tell
@@ -18,24 +18,6 @@ from tests.system.servers import READY, Server, gunicorn
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
-
-
-def test_sigterm_lets_what_is_under_way_end(serve: Serve, services: Services, gate: threading.Event) -> None:
-    """8 sends are with the chat service when SIGTERM comes: all are answered 200, the process exits 0."""
-    services.behaviours["held"] = waits(gate)
-    server = serve()
-    with ThreadPoolExecutor(1) as callers:
-        requests = [sending(f"a-member-{n}", text="held") for n in range(8)]
-        held = callers.submit(ask_together, [server.port], requests)
-        services.ledger.await_entries(8)
-        server.signal(signal.SIGTERM)
-        await_until(partial(accepts_nothing, server), lambda: f"still accepts:\n{server.log}")
-        gate.set()
-        assert [answer.status for answer in held.result()] == [200] * 8
-
-    assert server.wait() == 0
-    assert server.is_free()
-    assert len(services.ledger.entries) == 8
 
 
 def test_readiness_says_draining_until_the_end(serve: Serve, services: Services, gate: threading.Event) -> None:
@@ -127,32 +109,6 @@ def booted(server: Server) -> list[int]:
 def accepts_nothing(server: Server) -> bool:
     """Whether all workers have taken the signal in."""
     return not any(accepts(pid, server.port) for pid in server.pids())
-
-
-def trickle(port: int, name: str, ended: threading.Event) -> list[Answer]:
-    """Send until the event, one message after the other, each on a connection of its own."""
-    answers: list[Answer] = []
-    while not ended.is_set():
-        answers.append(ask(port, sending(f"a-member-{name}-{len(answers) // 30}")))
-    return answers
-
-
-def test_sighup_fails_no_request(serve: Serve, services: Services) -> None:
-    """Four callers go on sending while all workers are replaced, twice: every answer is 200."""
-    server, ended = serve(), threading.Event()
-    with ThreadPoolExecutor(4) as callers:
-        try:
-            under_way = [callers.submit(trickle, server.port, str(n), ended) for n in range(4)]
-            for _ in range(2):
-                services.ledger.await_entries(len(services.ledger.entries) + 40)
-                server.renew()
-            services.ledger.await_entries(len(services.ledger.entries) + 40)
-        finally:
-            ended.set()
-        answers = [answer for caller in under_way for answer in caller.result()]
-
-    assert {answer.status for answer in answers} == {200}
-    assert len(services.ledger.entries) == len(answers)
 
 
 def test_workers_without_a_master_let_go_of_the_address(serve: Serve) -> None:
