@@ -78,11 +78,13 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @pytest.mark.parametrize("row", TABLE)
 def test_each_request_has_its_answer(server: Server, row: str) -> None:
-    """Same status, same code, same headers, JSON in any case."""
+    """Same status, same code, same headers, JSON in any case; an error names the path."""
     request, status, code, headers = TABLE[row]
     answer = ask(server.port, request)
 
     assert (answer.status, answer.code) == (status, code)
+    assert code is None or answer.document["path"] == request.target
+    assert code is None or {"error", "timestamp", "request_id"} < answer.document.keys()
     assert {name.lower() for name in answer.headers} - OF_THE_SERVER == headers
     assert answer.headers["Content-Type"] == "application/json"
 
