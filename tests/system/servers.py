@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -229,6 +230,17 @@ class Server:
 
     def _accepts(self, workers: int) -> bool:
         return sum(accepts(pid, self.port) for pid in self.pids()) == workers
+
+
+@contextlib.contextmanager
+def served(services: Services, kind: Kind = OURS, **changes: str) -> Iterator[Server]:
+    """A server that runs until the end of the block, for tests that share one."""
+    with tempfile.TemporaryDirectory() as name:
+        server = Server(Path(name), {**settings(services, Path(name)), **changes}, kind)
+        try:
+            yield server.start()
+        finally:
+            server.close()
 
 
 def _is_listener(pid: int) -> bool:

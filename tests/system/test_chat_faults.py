@@ -1,11 +1,9 @@
 """What the chat service does to a send on the wire, and what the caller is told of it."""
 
 import json
-import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +21,7 @@ from tests.system.behaviours import (
 )
 from tests.system.clients import ask, sending
 from tests.system.conftest import Serve
-from tests.system.servers import Server, settings
+from tests.system.servers import Server, served
 from tests.system.standins import Services
 from tests.wire import sent_message
 
@@ -55,12 +53,8 @@ def services() -> Iterator[Services]:
 @pytest.fixture(scope="module")
 def server(services: Services) -> Iterator[Server]:
     """A service that waits for the chat service for half a second."""
-    with tempfile.TemporaryDirectory() as name:
-        running = Server(Path(name), settings(services, Path(name)) | {"CHAT_TIMEOUT_SECONDS": "0.5"})
-        try:
-            yield running.start()
-        finally:
-            running.close()
+    with served(services, CHAT_TIMEOUT_SECONDS="0.5") as running:
+        yield running
 
 
 @pytest.mark.parametrize("text", BEHAVIOURS)
@@ -73,20 +67,15 @@ def test_each_fault_is_told_as_what_it_is(server: Server, services: Services, te
     assert [entry.request_id for entry in services.ledger.entries if entry.text == text] == [text]
 
 
-def test_a_refused_repetition_leaves_the_outcome_unknown(services: Services, tmp_path: Path) -> None:
+def test_a_refused_repetition_leaves_the_outcome_unknown(services: Services) -> None:
     """CHAT_SERVICE_DEDUPES: the first message may be out, whatever becomes of the second, and keeps the key."""
-    changes = {"CHAT_SERVICE_DEDUPES": "true", "STORE_URL": f"sqlite:///{tmp_path}/state.sqlite3"}
-    running = Server(tmp_path, settings(services, tmp_path) | changes)
     told = []
-    try:
-        server = running.start()
+    with served(services, CHAT_SERVICE_DEDUPES="true") as server:
         for text, behaviour in [("a", closes), ("a", answers(429, {})), ("b", delivers), ("a", delivers)]:
             services.behaviours = {text: behaviour}
             answer = ask(server.port, sending(text=text, headers={"Idempotency-Key": "chain"}))
             told.append((answer.status, answer.code, answer.headers["X-Send-Outcome"]))
-    finally:
-        running.close()
-        services.behaviours = dict(BEHAVIOURS)
+    services.behaviours = dict(BEHAVIOURS)
 
     assert told == [
         (500, "SEND_OUTCOME_UNKNOWN", "unknown"),

@@ -1,15 +1,13 @@
 """The same application answers the same, whatever WSGI server it is run by."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.people import CONVERSATION, GLOBEX, bearer
 from tests.system.behaviours import answers
 from tests.system.clients import JSON, Connection, Request, ask, sending
-from tests.system.servers import OURS, PLAIN, WAITRESS, Kind, Server, settings
+from tests.system.servers import OURS, PLAIN, WAITRESS, Kind, Server, served
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
@@ -64,16 +62,11 @@ TABLE: dict[str, tuple[Request, int, str | None, set[str]]] = {
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The application under one server, where one user has sent all there is to send."""
     kind: Kind = request.param
-    with tempfile.TemporaryDirectory() as name, Services() as services:
+    with Services() as services, served(services, kind, WEB_CONCURRENCY="1") as running:
         services.behaviours = {"cut": answers(500), "credential": answers(401)}
-        running = Server(Path(name), settings(services, Path(name)) | {"WEB_CONCURRENCY": "1"}, kind)
-        try:
-            running.start()
-            for _ in range(30):
-                assert ask(running.port, sending("a-member-c")).status == 200
-            yield running
-        finally:
-            running.close()
+        for _ in range(30):
+            assert ask(running.port, sending("a-member-c")).status == 200
+        yield running
 
 
 @pytest.mark.parametrize("row", TABLE)

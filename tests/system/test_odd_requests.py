@@ -2,17 +2,15 @@
 
 import contextlib
 import socket
-import tempfile
 from collections.abc import Iterator
 from http.client import BadStatusLine, HTTPResponse
-from pathlib import Path
 
 import pytest
 
 from tests.people import ACME, CONVERSATION, bearer, token
 from tests.system.clients import JSON, Answer, Connection, Request, ask
 from tests.system.processes import resident
-from tests.system.servers import Server, settings
+from tests.system.servers import Server, served
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
@@ -112,13 +110,8 @@ def services() -> Iterator[Services]:
 
 @pytest.fixture(scope="module")
 def server(services: Services) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory() as name:
-        changes = {"WEB_CONCURRENCY": "1", "LOG_LEVEL": "DEBUG"}
-        running = Server(Path(name), settings(services, Path(name)) | changes)
-        try:
-            yield running.start()
-        finally:
-            running.close()
+    with served(services, WEB_CONCURRENCY="1", LOG_LEVEL="DEBUG") as running:
+        yield running
 
 
 def exchange(server: Server, data: bytes) -> Answer | None:

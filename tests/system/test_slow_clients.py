@@ -3,7 +3,6 @@
 import select
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -17,7 +16,7 @@ from tests.people import ACME, CONVERSATION, bearer
 from tests.system.clients import JSON, Answer, Connection, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import accepts, await_until
-from tests.system.servers import OURS, Kind, Server, settings
+from tests.system.servers import OURS, Kind, Server, served
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
@@ -53,18 +52,12 @@ def services() -> Iterator[Services]:
 @pytest.fixture(scope="module")
 def server(services: Services) -> Iterator[Server]:
     """Eight threads in all: far fewer than there are slow clients."""
-    with tempfile.TemporaryDirectory() as name:
-        changes = {"THREADS": "4", "RATE_LIMIT": "1000 per minute", "ACCOUNT_CACHE_SECONDS": "300"}
-        running = Server(Path(name), settings(services, Path(name)) | changes)
-        try:
-            running.start()
-            # Each worker knows the account from now on: what ends together is not too much for the slots.
-            for pid in running.pids():
-                with running.connect_to(pid) as connection:
-                    assert connection.ask(sending()).status == 200
-            yield running
-        finally:
-            running.close()
+    with served(services, THREADS="4", RATE_LIMIT="1000 per minute", ACCOUNT_CACHE_SECONDS="300") as running:
+        # Each worker knows the account from now on: what ends together is not too much for the slots.
+        for pid in running.pids():
+            with running.connect_to(pid) as connection:
+                assert connection.ask(sending()).status == 200
+        yield running
 
 
 @pytest.fixture
