@@ -1,11 +1,13 @@
-"""The scenes of the attack laboratory, short; `make attack` plays them in full and holds them to their times."""
+"""The scenes of the attack laboratory, short; `make attack` plays them in full and holds them to their times.
+
+Clients that stall or drip are played by tests/system/test_slow_clients.py.
+"""
 
 import pytest
 
 from tests.system.attacks.mutations import mutated
 from tests.system.attacks.oddities import odd
 from tests.system.attacks.raw import raw
-from tests.system.attacks.slow import slow
 from tests.system.attacks.strange_kids import strange_kids
 from tests.system.attacks.tenants import crossing, interleaved
 from tests.system.attacks.tokens import forged
@@ -58,8 +60,3 @@ def test_a_mangled_request_has_one_answer(stage: Stage) -> None:
 def test_what_is_odd_is_refused(stage: Stage) -> None:
     """Bodies, paths and ids: 400, 401, 404 or 405, never a redirect or a 500, and no memory is kept of them."""
     hold(odd(stage, rounds=2, slack=SLACK))
-
-
-def test_slow_clients_are_in_nobodys_way(stage: Stage) -> None:
-    """However many stall or drip, others are served, and no worker is replaced."""
-    hold(slow(stage))
