@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from flask import Response
@@ -12,7 +12,7 @@ from app.idempotency import Attempt, digest
 from app.principals import Account
 from app.web.declarations import declare
 from app.web.services import services
-from app.web.state import current, current_state, verified_user
+from app.web.state import RequestState, current, current_state, verified_user
 
 # The IETF draft puts the key in double quotes; most clients send it bare.
 _KEY = re.compile(r'("?)([A-Za-z0-9._:-]{1,255})\1')
@@ -27,46 +27,45 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
 
     @wraps(view)
     def sending(account: Account, **arguments: Any) -> Response:  # noqa: ANN401 - the view's own
+        state, send = current_state(), partial(view, account, **arguments)
         try:
-            attempt = _attempt(account, arguments)
+            attempt = state.attempt = _attempt(state, account, arguments)
         except ServiceError as error:
-            state = current_state()
             state.outcome, state.claim_error = error.outcome, error
             raise
         if attempt is None:
-            return _run(view, account, arguments, repeats=False)
-        current_state().attempt = attempt
+            return _run(state, send, repeats=False)
         if attempt.answer is not None:
+            state.outcome = "sent"
             return _replay(attempt.answer)
-        return _run_once(attempt, view, account, arguments)
+        return _run_once(state, attempt, send)
 
     return declare(view, sending, "sends", sends=True)
 
 
-def _attempt(account: Account, arguments: dict[str, Any]) -> Attempt | None:
+def _attempt(state: RequestState, account: Account, arguments: dict[str, Any]) -> Attempt | None:
     """Claim the request's Idempotency-Key; None without one."""
-    given = current().environ.get("HTTP_IDEMPOTENCY_KEY")
+    given = state.environ.get("HTTP_IDEMPOTENCY_KEY")
     if given is None:
         return None
     key = _KEY.fullmatch(given)
     if key is None:
         raise IdempotencyKeyInvalidError
-    user, state = verified_user(), current_state()
+    user = verified_user()
     state.key = digest([user.issuer, user.id, account.company_id, current().endpoint or "", key[2]])
     return services().idempotency.claim(state.key, [account.company_id, arguments])
 
 
-def _run(view: Callable[..., Response], account: Account, arguments: dict[str, Any], *, repeats: bool) -> Response:
+def _run(state: RequestState, send: Callable[[], Response], *, repeats: bool) -> Response:
     """Return the view's response; an unexpected exception leaves the outcome unknown.
 
     The POST decides, whatever the view makes of it: an error that is raised after a send does not mean "not sent",
     and a value that is returned without one does not mean "sent". If this `repeats` a send of unknown outcome,
     then "not sent" holds for the retry alone: the outcome stays unknown.
     """
-    state = current_state()
     state.outcome = "unknown"
     try:
-        response = view(account, **arguments)
+        response = send()
     except SendOutcomeUnknownError:
         raise
     except ServiceError as error:
@@ -82,20 +81,17 @@ def _run(view: Callable[..., Response], account: Account, arguments: dict[str, A
     return response
 
 
-def _run_once(
-    attempt: Attempt, view: Callable[..., Response], account: Account, arguments: dict[str, Any]
-) -> Response:
+def _run_once(state: RequestState, attempt: Attempt, send: Callable[[], Response]) -> Response:
     answer = b""
     try:
-        response = _run(view, account, arguments, repeats=attempt.repeats)
+        response = _run(state, send, repeats=attempt.repeats)
         answer = response.get_data()
         return response
     finally:
-        services().idempotency.settle(attempt, current_state().outcome or "unknown", answer)
+        services().idempotency.settle(attempt, state.outcome or "unknown", answer)
 
 
 def _replay(answer: bytes) -> Response:
-    current_state().outcome = "sent"
     response = Response(answer, mimetype="application/json")
     response.headers["Idempotent-Replayed"] = "true"
     return response
