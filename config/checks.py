@@ -20,7 +20,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # A window stores 16 bytes per admission.
 _LARGEST_LIMIT = 1_000_000
 _LONGEST_WINDOW = 366 * 86_400
-_ZERO = re.compile(r"\b0+\b")
+_ZERO = re.compile(r"(?<![0-9])0+(?![0-9])")
 _LARGEST_BODY = 16_777_216
 
 
