@@ -1,6 +1,7 @@
 """The listener of METRICS_BIND: a process beside the workers that is there whenever their master is."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -116,8 +117,12 @@ def test_the_port_of_the_service_has_no_metrics(serve: Serve) -> None:
 
 
 def test_without_workers_nobody_is_ready(serve: Serve) -> None:
-    """All are dead, and the next ones have not loaded the application yet."""
+    """All are dead, and the master can start no others for now: it may open no file."""
     server, told = serve(), list[Answer]()
+    assert tell(server, "/health/ready").status == 200
+    master = server.process.pid
+    limits = resource.prlimit(master, resource.RLIMIT_NOFILE)
+    resource.prlimit(master, resource.RLIMIT_NOFILE, (3, limits[1]))
     for pid in server.pids():
         os.kill(pid, signal.SIGKILL)
 
@@ -128,6 +133,7 @@ def test_without_workers_nobody_is_ready(serve: Serve) -> None:
     await_until(is_unready, lambda: f"still ready:\n{server.log}")
     assert told[-1].document == {"status": "not ready", "reasons": ["no worker is running"], "workers": 0}
     assert tell(server, "/health/live").document == {"status": "ok"}
+    resource.prlimit(master, resource.RLIMIT_NOFILE, limits)
     await_until(lambda: tell(server, "/health/ready").status == 200, lambda: f"not ready again:\n{server.log}")
 
 
