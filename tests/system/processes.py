@@ -64,6 +64,11 @@ def is_running(pid: int) -> bool:
     return _state(pid) not in {"", "Z", "X"}
 
 
+def is_held_up(pid: int) -> bool:
+    """Whether it can do nothing now, as until a child that it starts has become another program (vfork(2))."""
+    return _state(pid) == "D"
+
+
 @contextmanager
 def stopped(pids: Iterable[int]) -> Iterator[None]:
     """Let these processes stand still; they have done so when the block begins."""

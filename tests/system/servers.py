@@ -22,6 +22,7 @@ from tests.system.processes import (
     await_until,
     children,
     command_line,
+    is_held_up,
     is_running,
     stopped,
 )
@@ -144,8 +145,11 @@ class Server:
         return self._process
 
     def pids(self) -> list[int]:
-        """Its workers that run."""
-        return [pid for pid in children(self.process.pid) if is_running(pid) and not _is_listener(pid)]
+        """Its workers that run: forks of the process, which also has children that are other programs."""
+        found = children(self.process.pid)
+        await_until(lambda: not is_held_up(self.process.pid), lambda: f"does not go on:\n{self.log}")
+        own = command_line(self.process.pid)
+        return [pid for pid in found if is_running(pid) and command_line(pid) == own]
 
     def is_free(self) -> bool:
         """Whether nobody listens on its port."""
@@ -241,7 +245,3 @@ def served(services: Services, kind: Kind = OURS, **changes: str) -> Iterator[Se
             yield server.start()
         finally:
             server.close()
-
-
-def _is_listener(pid: int) -> bool:
-    return "config.serving.listener" in command_line(pid)
