@@ -1,6 +1,7 @@
 """Workers share the connections that come, and not only the address."""
 
 import contextlib
+import os
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +20,9 @@ ESTABLISHED = "01"
 def test_no_worker_takes_all(serve: Serve) -> None:
     """What a client opens at once is shared: or the places of one worker run out beside one that is idle."""
     server = serve(WEB_CONCURRENCY="2")
+    # Or another program keeps the processor of one from it, while the other one takes all.
+    for pid in server.pids():
+        os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
     largest = 0
 
     def taken() -> list[int]:
@@ -33,8 +37,8 @@ def test_no_worker_takes_all(serve: Serve) -> None:
                 client.connect_ex(("127.0.0.1", server.port))
             await_until(lambda: sum(taken()) == CONNECTIONS, lambda: str(taken()))
             largest += max(taken())
-    # With nothing done about it one of them takes 26 on average, and often all.
-    assert largest < ROUNDS * 23
+    # With nothing done about it one of them takes 28 on average, and often all.
+    assert largest < ROUNDS * 20
 
 
 def _connections(pid: int, port: int) -> int:
