@@ -1,16 +1,20 @@
 """What Prometheus gets of a real service."""
 
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conventions.watched import documented
 from tests.system.clients import Connection, Request, ask, sending
-from tests.system.conftest import Serve
 from tests.system.processes import await_until
 from tests.system.prometheus import SHIPPED, promtool
-from tests.system.servers import Server
+from tests.system.servers import Server, settings
+from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
 
@@ -21,18 +25,24 @@ def scraped(server: Server) -> str:
         return connection.ask(Request("GET", "/metrics")).body.decode()
 
 
-@pytest.fixture
-def server(serve: Serve) -> Server:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
     """After sends with and without a key and a request that was refused."""
-    server = serve()
-    for headers in ({}, {"Idempotency-Key": "one"}, {"Idempotency-Key": "one"}, {"Authorization": "Bearer x"}):
-        ask(server.port, sending(headers=headers))
-    # Gauges come within a second.
-    await_until(lambda: "send_message_workers 2.0\n" in scraped(server), lambda: scraped(server))
-    return server
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Services() as services,
+        closing(Server(Path(name), settings(services, Path(name)))) as running,
+    ):
+        running.start()
+        keyed, nobody = {"Idempotency-Key": "one"}, {"Authorization": "Bearer x"}
+        for headers in ({}, keyed, keyed, nobody):
+            ask(running.port, sending(headers=headers))
+        # Gauges come within a second.
+        await_until(lambda: "send_message_workers 2.0\n" in scraped(running), lambda: scraped(running))
+        yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def text(server: Server) -> str:
     return scraped(server)
 
