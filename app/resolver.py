@@ -14,7 +14,7 @@ Lookup = Callable[..., Sequence[Address]]
 def resolve(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
     """Resolve a host name with `lookup`, called like `socket.getaddrinfo`; an IP address needs no lookup.
 
-    Raises socket.gaierror also if there is no answer by the deadline (`time.monotonic`).
+    Raises socket.gaierror also if there is no answer by the deadline (`time.monotonic`), or no thread to ask in.
     """
     try:
         numeric: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
@@ -33,7 +33,10 @@ def _look_up(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[
         except Exception as error:  # noqa: BLE001  # re-raised in the caller's thread
             answers.put(error)
 
-    threading.Thread(target=ask, name="lookup", daemon=True).start()
+    try:
+        threading.Thread(target=ask, name="lookup", daemon=True).start()
+    except RuntimeError:
+        raise socket.gaierror(socket.EAI_AGAIN, "no thread can be started right now") from None
     try:
         answer = answers.get(timeout=max(0.0, deadline - monotonic()))
     except queue.Empty:

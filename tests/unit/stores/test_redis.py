@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import pytest
@@ -124,6 +125,19 @@ def test_a_server_that_hangs_before_tls_is_a_lost_store() -> None:
         store = open_store(f"rediss://user:secret@127.0.0.1:{listener.getsockname()[1]}")
         assert lost(store) == "TimeoutError"
         store.close()
+
+
+def test_a_name_that_no_thread_can_look_up_is_a_lost_store(
+    own_valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where processes have run out of threads, requests go on without the store."""
+    store = open_store(f"redis://localhost:{own_valkey.port}")
+    with monkeypatch.context() as none:
+        none.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError))
+        word = lost(store)
+    assert word == "ConnectionError"
+    assert patiently(store) == 29
+    store.close()
 
 
 @pytest.mark.parametrize(
