@@ -1,7 +1,10 @@
 import base64
 import json
 import string
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -21,6 +24,7 @@ from tests.unit.keys import (
     verifier,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 BAD_HEADERS: dict[str, list[Any]] = {
     "alg": [
         *("none", "None", "NONE", "nOnE", "", "hs256", "HS256 ", "HS512", "RS256", "dir", "A256KW"),
@@ -31,6 +35,20 @@ BAD_HEADERS: dict[str, list[Any]] = {
     "b64": [False],
     "typ": ["logout+jwt", "dpop+jwt", "application/secevent+jwt", "JWE", "", "at+jwt ", 7, ["JWT"], {}],
 }
+# Refuses deep headers in a thread with a stack of 128 KB, musl's default.
+ON_A_SMALL_STACK = """\
+import threading
+from tests.unit.keys import refuse, segment, verifier
+
+def refuse_deep_headers():
+    for header in (b"[" * 6_000, b'{"":' * 1_500):
+        refuse(f"{segment(header)}.e30.", checker)
+        print("refused")
+
+checker = verifier()
+threading.stack_size(131_072)
+threading.Thread(target=refuse_deep_headers).start()
+"""
 LETTERS = string.ascii_letters + string.digits + "-_"
 # What tells a careless verifier where to find the key; each would find the attacker's.
 KEY_HEADERS: list[dict[str, Any]] = [
@@ -141,6 +159,13 @@ def test_claims_that_can_be_read_in_two_ways(more: str) -> None:
 def test_a_header_that_can_be_read_in_two_ways(header: str) -> None:
     """The same of the header (RFC 7515 section 4)."""
     refuse(jws(claims(), header.encode()))
+
+
+def test_no_header_takes_a_deep_stack() -> None:
+    """Anybody can send one; Python's decoder ends the process where its own limit takes more than a thread has."""
+    command = [sys.executable, "-c", ON_A_SMALL_STACK]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.stdout.split(), ended.returncode) == (["refused"] * 2, 0)
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256", "EdDSA"])
