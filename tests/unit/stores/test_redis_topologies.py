@@ -156,6 +156,22 @@ def test_a_dead_sentinel_does_not_matter_to_open_connections(
     assert store.hit(key, 1000, 60).admitted
 
 
+@on_a_sentinel
+def test_sentinels_are_asked_once_a_second(store: Store, pair: tuple[Server, Server], key: str) -> None:
+    """Not with every hit: each time they are asked on a new connection."""
+
+    def received() -> int:
+        with pair[1].client() as client:
+            return int(client.info("stats")["total_connections_received"])
+
+    store.probe()
+    before, began = received(), time.monotonic()
+    for _ in range(50):
+        store.hit(key, 1000, 60)
+    # The test's own connection counts as well.
+    assert received() - before - 1 <= 1 + (time.monotonic() - began) / BELIEVED_SECONDS
+
+
 def test_a_master_that_comes_back_is_not_believed(place: Path) -> None:
     """Before the sentinels have told it, it takes claims like a master, and forgets them when it is told.
 
