@@ -65,9 +65,9 @@ def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], N
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with ExitStack() as stack:
         stack.enter_context(alone(var))
-        check_port(port)
-        stand_ins = make_server("127.0.0.1", 0, create_sandbox(var, port), threaded=True)
-        env = environment(os.environ, {**settings(key, port, stand_ins.port), **changed})
+        with held(port):
+            stand_ins = make_server("127.0.0.1", 0, create_sandbox(var, port), threaded=True)
+            env = environment(os.environ, {**settings(key, port, stand_ins.port), **changed})
         service = start(SERVICE, log, env)
         stack.callback(stop, service)
         # After the fork, which is safe only while there is a single thread.
@@ -84,15 +84,18 @@ def run(var: Path, port: int, changed: Mapping[str, str], say: Callable[[str], N
             watch(service, log)
 
 
-def check_port(port: int) -> None:
-    """Raise SandboxError if `port` cannot be bound."""
+@contextmanager
+def held(port: int) -> Iterator[None]:
+    """Hold `port` while others are chosen, so that none is the same; raises SandboxError if it cannot be bound."""
     try:
-        socket.create_server(("127.0.0.1", port)).close()
+        holder = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise SandboxError(
             f"Port {port} cannot be used ({why}): choose another, as in make run PORT=8123."
         ) from None
+    with holder:
+        yield
 
 
 @contextmanager

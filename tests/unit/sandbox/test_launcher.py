@@ -1,11 +1,12 @@
 """What the launcher decides before it starts anything."""
 
+import socket
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from app.sandbox.launcher import environment, settings, told
+from app.sandbox.launcher import environment, held, settings, told
 from config import store_urls
 from config.settings import Settings
 
@@ -32,3 +33,13 @@ def test_the_state_lies_beside_the_key(tmp_path: Path) -> None:
     """Whatever the folder is called: a path in STORE_URL is percent-encoded."""
     key = tmp_path / "50%25 of?#" / "sandbox-key"
     assert store_urls.parse(settings(key, 1, 2)["STORE_URL"]).known == ((str(key.with_name("state.sqlite3")), 0),)
+
+
+@pytest.mark.enable_socket
+def test_the_port_is_nobody_elses_while_others_are_chosen() -> None:
+    """Else the system might choose the same for the stand-ins or the metrics, and the service could not start."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with held(port), pytest.raises(OSError, match="in use"):
+        socket.create_server(("127.0.0.1", port))
+    socket.create_server(("127.0.0.1", port)).close()
