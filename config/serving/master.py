@@ -98,10 +98,10 @@ def _reexec(failures: FailureLog, reexec: Callable[[], None]) -> None:
     try:
         reexec()
     except OSError as error:
-        if os.getpid() != master:
-            # A fork that could not become one.
-            raise
         failures.tell(error)
+        if os.getpid() != master:
+            # A fork that could not become one: gunicorn would have it stop this one's workers.
+            os._exit(1)
 
 
 def _stops_first(wait_for_signals: Callable[..., list[int]], timeout: float = 1.0) -> list[int]:

@@ -6,12 +6,14 @@ import re
 import resource
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from sysconfig import get_path
 
 import pytest
 
@@ -183,6 +185,20 @@ def test_other_code_of_config_is_refused(serve: Serve, tmp_path: Path) -> None:
     server.await_events("reload refused")
     assert server.pids() == workers
     assert ask(server.port, sending()).status == 200
+
+
+def test_a_new_master_that_cannot_begin_leaves_the_workers_alone(serve: Serve, tmp_path: Path) -> None:
+    """SIGUSR2 while Python is not there: the fork that was to become a master is none over this one's workers."""
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    command = (str(python), *OURS.arguments(0)[1:])
+    server = serve(Kind("a Python of its own", lambda _: command, epoll=True), PYTHONPATH=get_path("purelib"))
+    workers = server.pids()
+    python.unlink()
+    server.signal(signal.SIGUSR2)
+    server.await_events("new master not started")
+    await_until(lambda: server.pids() == workers, lambda: f"others than {workers}:\n{server.log}")
+    assert server.events("Worker exiting") == []
 
 
 def test_workers_of_another_class_are_told_to_stop(serve: Serve) -> None:
