@@ -6,8 +6,8 @@ import re
 from typing import Any, NoReturn
 
 _DEEPEST = 64
-# A text, cut or whole, or a bracket outside of texts.
-_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}]', re.DOTALL)
+# A text, cut or whole, or a bracket outside of texts. Possessive: else each escape would be kept to come back to.
+_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{}]', re.DOTALL)
 _STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _LONGEST_NUMBER = 4300
 

@@ -2,6 +2,7 @@ import json
 import math
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,17 @@ def test_depth_is_judged_before_anything_recurses() -> None:
     command = [sys.executable, "-c", ON_A_SMALL_STACK]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.stdout.split(), ended.returncode) == (["refused"] * 3, 0)
+
+
+def test_judging_the_depth_takes_no_memory() -> None:
+    """A text of 500,000 escapes would take 60 bytes for each byte if one could be taken back."""
+    data = b'["' + rb"\n" * 500_000 + b'"' + b",[]" * 64 + b"]"
+    tracemalloc.start()
+    try:
+        read(data)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_text_of_the_error() -> None:
