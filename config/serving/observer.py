@@ -28,7 +28,7 @@ class Observer:
     def metrics(self, accepted: str) -> Reply:
         """Return all metrics, in the format that the Accept header `accepted` selects."""
         registry = CollectorRegistry()
-        Gauge("draining", "1 once the master was told to stop", namespace="send_message", registry=registry).set(
+        Gauge("draining", "1 while the instance stops", namespace="send_message", registry=registry).set(
             self.draining
         )
         registry.register(self)
