@@ -93,6 +93,15 @@ class DeadlineWorker(IntakeWorker):
             self.monitor.drain()
         super().handle_exit(sig, frame)
 
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """Exit when the requests that have a thread are answered; close the listening sockets now.
+
+        Gunicorn would keep them until then: connections would wait for nobody, and be reset.
+        """
+        for listener in self.sockets:
+            listener.close()
+        super().handle_quit(sig, frame)
+
     def is_parent_alive(self) -> bool:
         """Return whether the master runs; without it, drain as on SIGTERM, and close the listening sockets."""
         if super().is_parent_alive():

@@ -45,7 +45,7 @@ def test_readiness_says_draining_until_the_end(serve: Serve, services: Services,
 def test_readiness_says_draining_also_in_a_quick_stop(
     serve: Serve, services: Services, gate: threading.Event, number: signal.Signals
 ) -> None:
-    """A send under way is waited for all the same, and nothing else is taken in meanwhile."""
+    """A send under way is waited for all the same; meanwhile connections are refused: nobody would take them."""
     services.behaviours["held"] = waits(gate)
     server = serve()
     with ThreadPoolExecutor(1) as callers:
@@ -54,6 +54,7 @@ def test_readiness_says_draining_also_in_a_quick_stop(
         server.signal(number)
         await_until(lambda: tell(server, "/health/ready").status == 503, lambda: f"still ready:\n{server.log}")
         assert tell(server, "/health/ready").document["reasons"] == ["draining"]
+        await_until(server.is_free, lambda: f"still listens:\n{server.log}")
         gate.set()
         assert held.result().status == 200
 

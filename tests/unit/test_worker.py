@@ -33,6 +33,7 @@ OVERRIDDEN = {
     "load_wsgi": "(self)",
     "notify": "(self)",
     "handle_exit": "(self, sig, frame)",
+    "handle_quit": "(self, sig, frame)",
     "is_parent_alive": "(self)",
     "set_accept_enabled": "(self, enabled)",
     "accept": "(self, listener)",
