@@ -73,6 +73,8 @@ SILENT: Mapping[str, Mapping[str, str]] = {
     "one slow message in 40": {SLOW: steady(49), FAST: steady(49)},
     "a slow message on a quiet night": QUIET | dict.fromkeys((SLOWER, ALL, COUNT), from_then_on(1)),
     "a deploy": {DRAINING: f"0x{CALM} 1 0x{LATE}", READY: f"2x{CALM} 0 2x{LATE}", STARTED: once(4)},
+    "a reload soon after the start": dict.fromkeys((WORKERS, READY), f"4x{LATE}")
+    | {STARTED: f"_x{CALM} 4 8x{LATE}"},
     "a key server that is gone for a moment": {STALE: f"0x{CALM} 2x5 0x{LATE}"},
     "a scrape that failed": {UP: f"1x{CALM} 0 1x{LATE}"},
     "more callers than places": {IN_FLIGHT: turns(3, 64)},
@@ -140,10 +142,10 @@ FIRING: Mapping[str, tuple[set[str], Mapping[str, str]]] = {
 
 
 def hold(tmp_path: Path, changes: Mapping[str, str], expected: Mapping[int, Sequence[str]]) -> None:
-    """At these minutes exactly these alerts fire."""
+    """Half a minute after these, between two scrapes, where `increase` adds most, exactly these alerts fire."""
     document = {
         "rule_files": [str(RULES)],
-        "evaluation_interval": "1m",
+        "evaluation_interval": "30s",
         "tests": [
             {
                 "interval": "1m",
@@ -153,7 +155,7 @@ def hold(tmp_path: Path, changes: Mapping[str, str], expected: Mapping[int, Sequ
                 "promql_expr_test": [
                     {
                         "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
-                        "eval_time": f"{minute}m",
+                        "eval_time": f"{minute}m30s",
                         "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in names],
                     }
                     for minute, names in expected.items()
