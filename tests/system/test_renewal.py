@@ -133,8 +133,9 @@ def test_a_key_is_rotated_without_a_lost_request(
     [
         ("JWT_SECRET", SECRET, "canary"),
         ("STORE_URL", "sqlite:///{folder}/state.sqlite3", "redis+sentinel://:canary@redis"),
+        ("STORE_URL", "sqlite:///{folder}/state.sqlite3", ""),
     ],
-    ids=["key", "store"],
+    ids=["key", "store", "empty"],
 )
 def test_a_wrong_file_changes_nothing(serve: Serve, tmp_path: Path, name: str, good: str, wrong: str) -> None:
     """The workers that run go on; the log says why, without a value. Once it is mended, SIGHUP works again."""
@@ -145,7 +146,7 @@ def test_a_wrong_file_changes_nothing(serve: Serve, tmp_path: Path, name: str, g
     server.signal(signal.SIGHUP)
     server.await_events("reload refused")
 
-    assert f"  {name}: " in server.events("reload refused")[0]["reason"]
+    assert f"  {name}{'' if wrong else '_FILE'}: " in server.events("reload refused")[0]["reason"]
     assert "canary" not in server.log
     assert server.pids() == workers
     assert ask(server.port, sending()).status == 200

@@ -1,14 +1,17 @@
 """The store is lost, and comes back: nobody's request fails, and neither side admits more than 30."""
 
+import contextlib
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, cast
 
 import pytest
@@ -45,6 +48,16 @@ class Loss:
     url: str
     lose: Callable[[], None]
     restore: Callable[[], None]
+
+
+class Nonsense(BaseRequestHandler):
+    """Answers whatever it is told with an array in an array, and so on."""
+
+    def handle(self) -> None:
+        """Until the client goes."""
+        with contextlib.suppress(ConnectionError):
+            while self.request.recv(65536):
+                self.request.sendall(b"*1\r\n" * 2000)
 
 
 class Holder:
@@ -242,6 +255,22 @@ def test_a_claim_that_is_forgotten_during_its_send_is_sent_once(
     assert [what(first), what(repeated)] == [(200, None, "sent")] * 2
     assert (repeated.headers["Idempotent-Replayed"], repeated.body) == ("true", first.body)
     assert len(services.ledger.entries) == 1
+
+
+def test_a_store_that_talks_nonsense_is_lost(serve: Serve) -> None:
+    """Sends without a key go on, and those with one are refused, whatever redis-py makes of the replies."""
+    with ThreadingTCPServer(("127.0.0.1", 0), Nonsense) as nonsense, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(nonsense.serve_forever)
+        server = serve(STORE_URL=f"redis://127.0.0.1:{nonsense.server_address[1]}", WEB_CONCURRENCY="1")
+        answers = [ask(server.port, sending(headers=headers)) for headers in ({}, {"Idempotency-Key": "key"})]
+        nonsense.shutdown()
+        serving.result()
+
+    assert [what(answer) for answer in answers] == [
+        (200, None, "sent"),
+        (500, "IDEMPOTENCY_UNAVAILABLE", "not_sent"),
+    ]
+    assert "RecursionError" in server.events(LOST)[0]["event"]
 
 
 def test_a_record_that_cannot_be_read_is_its_users(serve: Serve, valkey: Valkey, valkey_url: str) -> None:

@@ -100,6 +100,7 @@ def _with_the_right_secret(trap: str) -> dict[str, str]:
         **{name: jws(claims(), HS | more) for name, more in _STRANGE_HEADERS.items()},
         **{f"payload: {name}": jws(payload, HS) for name, payload in payloads.items()},
         "header: alg twice": jws(claims(), b'{"alg": "none", "alg": "HS256"}'),
+        "header: deep": jws(claims(), payloads["deep"]),
         "zip": jws(payloads["compressed"], HS | {"zip": "DEF"}),
         "cty": jws(payloads["nested"], HS | {"cty": "JWT"}),
     }
