@@ -152,7 +152,7 @@ def test_a_shell_reads_the_example(tmp_path: Path) -> None:
     filled_in = {**REQUIRED, "WEB_CONCURRENCY": os.cpu_count()}
     file = tmp_path / "env"
     file.write_text("\n".join(defaults + [f'{name}="{value}"' for name, value in filled_in.items()]))
-    script = f'set -a; . "{file}"; exec {sys.executable} -m config check'
+    script = f'set -a; . "{file}"; exec "{sys.executable}" -m config check'
     ended = subprocess.run(
         ["/bin/sh", "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, timeout=60, check=False
     )
