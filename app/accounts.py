@@ -17,17 +17,20 @@ from app.upstream.transport import TransportError
 # Some 5,000 accounts: whoever has one in each company must not be told that the service is down.
 MAX_ANSWER_BYTES = 1_048_576
 _OK, _NOT_FOUND = 200, 404
+# A lookup that has not ended so many seconds after its deadline never will: its thread has failed.
+_SLACK = 1.0
 # Users plus their accounts in the cache, about 20 MB; beyond this, the least recently used users are evicted.
 _LARGEST = 40_000
 
 
 class _Question:
-    """One lookup in flight, and when its answer expires."""
+    """One lookup in flight, when its answer expires, and until when it is worth waiting for."""
 
-    __slots__ = ("answer", "expires")
+    __slots__ = ("answer", "expires", "until")
 
-    def __init__(self, expires: float) -> None:
+    def __init__(self, expires: float, until: float) -> None:
         self.expires = expires
+        self.until = min(expires, until)
         self.answer: Future[tuple[Account, ...]] = Future()
 
 
@@ -40,6 +43,7 @@ class Accounts:
     def __init__(self, service: Service, *, lifetime: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._service = service
         self._lifetime = lifetime
+        self._patience = service.timeout + _SLACK
         self._clock = clock
         self._lock = threading.Lock()
         self._known: OrderedDict[User, tuple[float, tuple[Account, ...]]] = OrderedDict()
@@ -84,26 +88,29 @@ class Accounts:
             accounts = self._believed(user)
             if accounts is not None:
                 return accounts
-            question = self._asked.get(user)
+            question, now = self._asked.get(user), self._clock()
             # An answer that has expired before it came is not worth waiting for.
-            is_mine = question is None or question.expires <= self._clock()
+            is_mine = question is None or question.until <= now
             if question is None or is_mine:
                 # The lifetime starts with the lookup: its answer may already be old when it arrives.
-                question = self._asked[user] = _Question(self._clock() + self._lifetime)
+                question = self._asked[user] = _Question(now + self._lifetime, now + self._patience)
         if is_mine:
             self._settle(user, question, correlation)
-        return question.answer.result()
+        try:
+            return question.answer.result(self._patience)
+        except TimeoutError as error:
+            raise AccountServiceUnavailableError(reason="deadline") from error
 
     def _settle(self, user: User, question: _Question, correlation: Correlation) -> None:
         try:
             accounts = self._ask(user, correlation)
+            self._remember(user, question.expires, accounts)
         except BaseException as error:  # noqa: BLE001 - raised by result() in every waiter, this thread included
             self._forget_question(user, question)
             question.answer.set_exception(error)
-            return
-        self._remember(user, question.expires, accounts)
-        self._forget_question(user, question)
-        question.answer.set_result(accounts)
+        else:
+            self._forget_question(user, question)
+            question.answer.set_result(accounts)
 
     def _remember(self, user: User, expires: float, accounts: tuple[Account, ...]) -> None:
         if len(user.id) > LONGEST_REMEMBERED_ID:

@@ -69,7 +69,7 @@ class Correlation:
 
 
 class Service:
-    """An upstream service: its base URL, our credential there, and the total time for one exchange.
+    """An upstream service: its base URL, our credential there, and `timeout`, the seconds for one exchange in all.
 
     A caller takes one of `slots` before it waits for the service.
     """
@@ -80,7 +80,7 @@ class Service:
         self.breaker = breaker
         self.slots = slots
         self._url = url
-        self._timeout = timeout
+        self.timeout = timeout
         self._transport = transport
         self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if token:
@@ -106,7 +106,7 @@ class Service:
         correlation.exchanges.setdefault(self.breaker.service, noted)
         request = self._request(method, path, document, {**correlation.headers(), **(headers or {})})
         try:
-            return self._persist(request, begun + self._timeout, noted)
+            return self._persist(request, begun + self.timeout, noted)
         finally:
             noted.seconds = time.monotonic() - begun
 
