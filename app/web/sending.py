@@ -88,7 +88,9 @@ def _run_once(state: RequestState, attempt: Attempt, send: Callable[[], Response
         answer = response.get_data()
         return response
     finally:
-        services().idempotency.settle(attempt, state.outcome or "unknown", answer)
+        # A repeat of a sent message gets its response: without one, "unknown" at least sends it no second time.
+        is_lost = state.outcome == "sent" and not answer
+        services().idempotency.settle(attempt, "unknown" if is_lost else state.outcome or "unknown", answer)
 
 
 def _replay(answer: bytes) -> Response:
