@@ -33,7 +33,7 @@ class Turns(AbstractContextManager[None]):
             raise TimeoutError
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if _name(error).startswith("SQLITE_BUSY"):
+        if error is not None and _name(error).startswith("SQLITE_BUSY"):
             self._failures += 1
         self._lock.release()
 
@@ -49,6 +49,6 @@ class _Told(AbstractContextManager[None]):
 losing = _Told()
 
 
-def _name(error: BaseException | None) -> str:
+def _name(error: BaseException) -> str:
     """Return SQLite's own name for the error, such as SQLITE_BUSY or SQLITE_FULL, else its class's name."""
     return getattr(error, "sqlite_errorname", type(error).__name__)
