@@ -8,6 +8,7 @@ threads read what it received. This is what a buffering proxy does; TLS and HTTP
 import contextlib
 import os
 import socket
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -41,7 +42,7 @@ class IntakeWorker(AcceptingWorker):
 
     def get_thread_pool(self) -> ThreadPool[Connection]:
         """Create the thread pool."""
-        return ThreadPool(self.cfg.threads, self._serve)
+        return ThreadPool(self.cfg.threads, self._serve, partial(self.log.exception, "connection lost"))
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -104,14 +105,16 @@ class IntakeWorker(AcceptingWorker):
             may_follow = self.handle(conn)
         except BaseException:  # whatever it is, it ends the connection and nothing else
             self.log.exception("no answer")
-        if not may_follow:
-            self.method_queue.defer(self._linger, conn)
-        elif conn.parser.rest():
-            # Gunicorn made it blocking for the thread; the loop reads from it whether or not more has arrived.
-            conn.sock.setblocking(False)
-            self.method_queue.defer(self.enqueue_req, conn)
-        else:
-            self._keep_alive(conn)
+        finally:
+            # Even if that could not be logged.
+            if not may_follow:
+                self.method_queue.defer(self._linger, conn)
+            elif conn.parser.rest():
+                # Gunicorn made it blocking for the thread; the loop reads from it whether or not more has arrived.
+                conn.sock.setblocking(False)
+                self.method_queue.defer(self.enqueue_req, conn)
+            else:
+                self._keep_alive(conn)
 
     def _keep_alive(self, conn: Connection) -> None:
         waiting = conn.arrival = KeepAlive(self.cfg.keepalive)
@@ -150,11 +153,16 @@ class IntakeWorker(AcceptingWorker):
             data = b""
         return self._adds(conn, data)
 
-    @staticmethod
-    def _adds(conn: Connection, data: bytes) -> bool:
+    def _adds(self, conn: Connection, data: bytes) -> bool:
         """Add bytes, sending 100 Continue if it is expected; return whether there is nothing more to wait for."""
         arrival = conn.arrival
-        is_over: bool = arrival.add(data)
+        try:
+            is_over: bool = arrival.add(data)
+        except Exception:
+            # It ends the connection and nothing else.
+            self.log.exception("bytes not understood")
+            arrival.has_head = False
+            return True
         if arrival.expects_continue:
             arrival.expects_continue = False
             # Nobody waits for a client that has not read earlier responses, or has gone: the loss is its own.

@@ -12,15 +12,17 @@ _Job = TypeVar("_Job")
 class ThreadPool(Generic[_Job]):
     """At most `most` threads, each started when there is a job and none is free.
 
-    Only the thread that created the pool may submit jobs. They start in order, and `do` must not raise.
+    Only the thread that created the pool may submit jobs. They start in order. `do` should not raise: if it does,
+    `fail` is called, and the thread goes on.
 
     Threads wait on a pipe, a byte for each job: `write` releases the GIL, so that the thread it wakes runs at
     once. A thread woken by a queue finds the GIL taken, and sleeps again.
     """
 
-    def __init__(self, most: int, do: Callable[[_Job], object]) -> None:
+    def __init__(self, most: int, do: Callable[[_Job], object], fail: Callable[[], object]) -> None:
         self._most = most
         self._do = do
+        self._fail = fail
         self._threads: list[Thread] = []
         self._jobs: deque[_Job | None] = deque()
         self._told, self._tell = os.pipe()
@@ -62,7 +64,10 @@ class ThreadPool(Generic[_Job]):
 
     def _work(self) -> None:
         while os.read(self._told, 1) and (job := self._jobs.popleft()) is not None:
-            self._do(job)
+            try:
+                self._do(job)
+            except BaseException:  # noqa: BLE001 - whatever it is, a pool without threads would keep all jobs
+                self._fail()
             # Not kept alive until the next one.
             del job
             if len(self._threads) < self._most:

@@ -2,11 +2,17 @@
 
 from queue import SimpleQueue
 from threading import Barrier, Event, Thread, current_thread
+from typing import NoReturn
 from unittest.mock import Mock
 
 import pytest
 
 from config.serving.thread_pool import ThreadPool
+
+
+def never() -> NoReturn:
+    """What is called where a job raises."""
+    raise AssertionError
 
 
 def test_jobs_are_done_in_order() -> None:
@@ -18,7 +24,7 @@ def test_jobs_are_done_in_order() -> None:
         names.append(current_thread().name)
         done.append(number)
 
-    pool = ThreadPool(1, do)
+    pool = ThreadPool(1, do, never)
     for number in range(100):
         pool.submit(number)
     pool.shutdown(wait=True)
@@ -34,7 +40,7 @@ def test_as_many_as_were_allowed_work_at_once() -> None:
         barrier.wait(timeout=60)
         done.put(number)
 
-    pool = ThreadPool(4, do)
+    pool = ThreadPool(4, do, never)
     for number in range(40):
         pool.submit(number)
     pool.shutdown(wait=True)
@@ -50,7 +56,7 @@ def test_a_thread_that_could_not_be_had_is_begun_later(monkeypatch: pytest.Monke
             gate.wait(timeout=60)
         done.put(job)
 
-    pool = ThreadPool(3, do)
+    pool = ThreadPool(3, do, never)
     pool.submit("waits")
     with monkeypatch.context() as none:
         none.setattr(Thread, "start", Mock(side_effect=RuntimeError))
@@ -62,4 +68,22 @@ def test_a_thread_that_could_not_be_had_is_begun_later(monkeypatch: pytest.Monke
     pool.submit("beside")
     assert done.get(timeout=60) == "beside"
     gate.set()
+    pool.shutdown(wait=True)
+
+
+@pytest.mark.parametrize("error", [MemoryError, SystemExit])
+def test_a_job_that_raises_costs_no_thread(error: type[BaseException]) -> None:
+    """Without one, all later jobs would wait for ever; `fail` says that it happened."""
+    done, failures = SimpleQueue[int](), SimpleQueue[str]()
+
+    def do(number: int) -> None:
+        if number:
+            raise error
+        done.put(number)
+
+    pool = ThreadPool(1, do, lambda: failures.put("failed"))
+    pool.submit(1)
+    pool.submit(0)
+    assert done.get(timeout=60) == 0
+    assert failures.get(timeout=60) == "failed"
     pool.shutdown(wait=True)

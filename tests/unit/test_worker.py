@@ -21,6 +21,7 @@ from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped
 from gunicorn.http.wsgi import Response, create  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
+from config.serving.arrivals import Arrival
 from config.serving.worker import DeadlineWorker
 from tests.unit.workers import served
 
@@ -55,6 +56,13 @@ class Failing(socket.socket):
 
     def accept(self) -> NoReturn:
         raise OSError(self._number, os.strerror(self._number))
+
+
+class NotUnderstood(Arrival):
+    """What is waited for of a request, with a fault."""
+
+    def add(self, _: bytes) -> NoReturn:
+        raise MemoryError
 
 
 @pytest.mark.parametrize("name", OVERRIDDEN)
@@ -189,6 +197,30 @@ def test_the_loop_waits_for_nobody_who_is_to_go_on() -> None:
         loop.start()
         loop.join(PATIENCE)
         assert not loop.is_alive()
+
+
+def test_bytes_that_nobody_understands_end_their_connection_alone() -> None:
+    """The loop goes on, and counts right: a fault of ours in reading from one client is none of the others'."""
+    with served() as worker:
+        conn = worker.accept()
+        conn.arrival = NotUnderstood(65536)
+        worker.client.sendall(b"x")
+        worker.serve()
+        worker.client.settimeout(PATIENCE)
+        assert worker.client.recv(1) == b""
+        assert worker.worker.nr_conns == 0
+
+
+def test_a_failure_that_cannot_be_logged_ends_its_connection_alone() -> None:
+    """The loop is told to close it, before the thread's failure is anybody else's."""
+    with served() as worker:
+        worker.worker.wsgi, worker.worker.log = None, None
+        worker.client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises(AttributeError):
+            worker.accept()
+        worker.worker.method_queue.run_callbacks(None)
+        worker.client.settimeout(PATIENCE)
+        assert worker.client.recv(1) == b""
 
 
 def test_who_is_cut_is_told_that_the_connection_closes() -> None:
