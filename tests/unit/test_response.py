@@ -11,7 +11,7 @@ from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.http.errors import InvalidResponseHeader, InvalidResponseHeaderName  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import Response  # type: ignore[import-untyped]
 
-from config.serving.response import GoneError, OnePacketResponse
+from config.serving.response import ANSWER_SECONDS, GoneError, OnePacketResponse
 
 Fields = list[tuple[str, str]]
 
@@ -134,15 +134,29 @@ def test_what_is_added_later_is_not_sent(ends: tuple[socket.socket, socket.socke
     assert b"X-A" not in b"".join(packets(ends[1]))
 
 
+class Impatient(socket.socket):
+    """A socket that waits for its peer a hundredth of a second, and keeps how long it is told to."""
+
+    told: float | None = None
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        super().settimeout(0.01)
+
+    def settimeout(self, value: float | None, /) -> None:
+        """Keep it."""
+        self.told = value
+
+
 def test_who_does_not_take_it_has_gone() -> None:
-    """As gunicorn takes it of clients that have hung up."""
+    """As gunicorn takes it of clients that have hung up; until then each write has ANSWER_SECONDS."""
     one, other = socket.socketpair()
-    with one, other:
-        one.settimeout(0.01)
-        answer = OnePacketResponse(Asked(), one, Config())
+    with Impatient(one.detach()) as impatient, other:
+        answer = OnePacketResponse(Asked(), impatient, Config())
         answer.start_response("200 OK", [])
         with pytest.raises(GoneError):
             answer.write(bytes(10_000_000))
+    assert impatient.told == ANSWER_SECONDS
 
 
 @pytest.mark.parametrize(("pieces", "may"), [([b"{"], False), ([b"{}"], True), ([b"{", b"}}"], True), ([], False)])
