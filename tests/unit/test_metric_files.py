@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from config.serving import metric_files
+from tests.system.processes import await_until
 
 # A worker: counts once, tells its gauge, and ends.
 WORKER = """\
@@ -238,13 +239,13 @@ def test_names_that_are_no_workers_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_reader_waits_for_whoever_renames(tmp_path: Path) -> None:
-    """As long as it takes: a total that is read halfway would fall."""
-    with (tmp_path / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        reader = subprocess.Popen([sys.executable, "-c", READER, str(tmp_path)], cwd=ROOT)
-        with pytest.raises(subprocess.TimeoutExpired):
-            reader.wait(3)
-    assert reader.wait(10) == 0
+    """As long as it takes, in the kernel (proc_locks(5)): a total that is read halfway would fall."""
+    lock = (tmp_path / "lock").open("a")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with subprocess.Popen([sys.executable, "-c", READER, str(tmp_path)], cwd=ROOT) as reader, lock:
+        waiting = f"-> FLOCK  ADVISORY  READ {reader.pid} "
+        await_until(lambda: waiting in Path("/proc/locks").read_text(), lambda: "it does not wait", 10)
+    assert reader.returncode == 0
 
 
 def test_who_has_files_takes_no_others(tmp_path: Path) -> None:
