@@ -1,19 +1,20 @@
 """A worker that may open few files."""
 
 import resource
-import socket
 from contextlib import ExitStack
 
 import pytest
 
-from tests.system.clients import Connection, Request, ask
+from tests.system.clients import Connection, Request, ask, sending
 from tests.system.conftest import Serve
-from tests.system.processes import PATIENCE
+from tests.system.processes import accepts, await_until
 from tests.system.servers import OURS, Kind
 
 pytestmark = pytest.mark.system
 
-FILES, CLIENTS = 256, 400
+# More clients than files, and less than twice as many as are taken in: the last one waits for one deadline.
+FILES, CLIENTS = 256, 280
+LIVE = Request("GET", "/health/live")
 
 
 def _with_few_files(port: int) -> tuple[str, ...]:
@@ -21,15 +22,17 @@ def _with_few_files(port: int) -> tuple[str, ...]:
 
 
 def test_a_worker_outlives_more_connections_than_it_may_open_files(serve: Serve) -> None:
-    """It takes in as many as it has files for; the next ones wait until those have gone, and are answered."""
+    """It takes in as many as leave files for sends; the next ones wait until those have gone, and are answered."""
     server = serve(Kind("gunicorn with few files", _with_few_files, epoll=True), WEB_CONCURRENCY="1", THREADS="8")
-    pids = server.pids()
-    with ExitStack() as held:
+    (pid,) = server.pids()
+    with Connection(server.port) as first, ExitStack() as held:
+        assert first.ask(LIVE).status == 200
         for _ in range(CLIENTS):
-            client = held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
-            client.sendall(b"GET / HT")
-        assert ask(server.port, Request("GET", "/health/live")).status == 200
-    assert server.pids() == pids
+            held.enter_context(Connection(server.port)).socket.sendall(b"GET / HT")
+        await_until(lambda: not accepts(pid, server.port), lambda: f"takes in more:\n{server.log}")
+        assert first.ask(sending()).status == 200
+        assert ask(server.port, LIVE).status == 200
+    assert server.pids() == [pid]
     assert server.events("Exception in worker process") == []
 
 
@@ -42,6 +45,6 @@ def test_a_worker_outlives_what_it_cannot_accept(serve: Serve) -> None:
     with Connection(server.port) as waiting:
         server.await_events("connection not accepted")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
-        assert waiting.ask(Request("GET", "/health/live")).status == 200
+        assert waiting.ask(LIVE).status == 200
     assert server.pids() == [pid]
     assert len(server.events("connection not accepted")) == 1
