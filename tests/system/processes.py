@@ -12,7 +12,7 @@ from typing import Self
 
 PATIENCE = 30.0
 
-_LISTENING = "0A"
+_ESTABLISHED, _LISTENING = "01", "0A"
 
 
 def await_until(condition: Callable[[], object], what: Callable[[], str], seconds: float = PATIENCE) -> None:
@@ -96,6 +96,12 @@ def accepts(pid: int, port: int) -> bool:
         return False
 
 
+def established(port: int) -> set[int]:
+    """The other ends' ports of the connections to this loopback port that nobody has begun to close."""
+    rows = [row for row in _sockets(port) if row[3] == _ESTABLISHED]
+    return {int(row[2].rpartition(":")[2], 16) for row in rows}
+
+
 def _state(pid: int) -> str:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -106,8 +112,13 @@ def _state(pid: int) -> str:
 
 
 def _listeners(port: int) -> set[str]:
+    return {f"socket:[{row[9]}]" for row in _sockets(port) if row[3] == _LISTENING}
+
+
+def _sockets(port: int) -> list[list[str]]:
+    """What the system tells of each socket at this port: place, local address, remote address, state and so on."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {f"socket:[{row[9]}]" for row in rows if row[3] == _LISTENING and row[1].endswith(f":{port:04X}")}
+    return [row for row in rows if row[1].endswith(f":{port:04X}")]
 
 
 class ReservedPort:

@@ -6,16 +6,18 @@ import json
 import socket
 import struct
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from time import monotonic
 
 import pytest
 
 from config.serving.response import ANSWER_SECONDS
 from tests.system.clients import Connection, Request, sending
 from tests.system.conftest import Serve
+from tests.system.processes import await_until, established
+from tests.system.servers import Server
 
 pytestmark = pytest.mark.system
 
@@ -29,7 +31,7 @@ PIPELINES = {
     "small answers": CALL,
     "bodies that are here already": Request("GET", "/v1", {"Expect": "100-continue", "Content-Length": "1"}, b"x"),
 }
-# Less than a thread waits for a client; in that time all requests of these clients have had their turn.
+# Less than a thread waits for a client.
 SHORTER = ANSWER_SECONDS / 2
 # So many clients, whose answers are longer each: the end of the room for them is met in every place.
 CLIENTS = 64
@@ -62,18 +64,28 @@ def deaf(port: int, request: Request, packet: int) -> Iterator[list[socket.socke
         yield clients
 
 
+def await_turns(server: Server, clients: list[socket.socket]) -> None:
+    """Return when each client is told to go or has had all its answers; others are answered meanwhile."""
+    ports = {"r" * length: client.getsockname()[1] for length, client in enumerate(clients, 1)}
+
+    def are_over() -> bool:
+        with Connection(server.port) as connection:
+            connection.socket.settimeout(SHORTER)
+            assert connection.ask(CALL).status == 200
+        kept, had = established(server.port), Counter(line["request_id"] for line in server.events("request"))
+        return all(port not in kept or had[name] == ANSWERS for name, port in ports.items())
+
+    await_until(are_over, lambda: f"some are still served:\n{server.log}")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the packet filter is Linux's")
 @pytest.mark.parametrize("packet", [88, 1400])
 @pytest.mark.parametrize("name", PIPELINES)
 def test_who_reads_no_answers_holds_no_thread(serve: Serve, name: str, packet: int) -> None:
     """Many more of them than there are threads: others, who wait less than a thread would, are answered."""
     server = serve(WEB_CONCURRENCY="1", THREADS=str(THREADS))
-    with deaf(server.port, PIPELINES[name], packet):
-        until = monotonic() + SHORTER
-        while monotonic() < until:
-            with Connection(server.port) as connection:
-                connection.socket.settimeout(SHORTER)
-                assert connection.ask(CALL).status == 200
+    with deaf(server.port, PIPELINES[name], packet) as clients:
+        await_turns(server, clients)
 
 
 def test_who_reads_gets_all_answers(serve: Serve) -> None:
