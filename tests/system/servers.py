@@ -52,9 +52,9 @@ class Kind:
     epoll: bool = False
 
 
-def gunicorn(*options: str) -> Kind:
+def gunicorn(*options: str, application: str = "wsgi:app") -> Kind:
     """Our configuration under gunicorn, with further options."""
-    command = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", *options, "wsgi:app")
+    command = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", *options, application)
     return Kind("gunicorn with our configuration", lambda _: command, epoll=True)
 
 

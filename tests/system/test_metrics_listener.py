@@ -14,7 +14,7 @@ from tests.system.clients import Answer, Connection, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until, is_running
 from tests.system.scrapes import ROUTE, folder, listener, listeners, scrape, tell
-from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server
+from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server, gunicorn
 
 pytestmark = pytest.mark.system
 
@@ -194,9 +194,7 @@ def test_who_lost_the_folder_serves_all_the_same(serve: Serve) -> None:
 def test_a_worker_that_loses_the_folder_as_it_starts_is_not_the_last(serve: Serve, tmp_path: Path) -> None:
     """The next one makes it anew; gunicorn takes one that cannot start for a reason to end."""
     (tmp_path / "unlucky.py").write_text(UNLUCKY)
-    command = (*OURS.arguments(0)[:-1], "unlucky:app")
-    kind = Kind("an application that loses the folder", lambda _: command, epoll=True)
-    server = serve(kind, WEB_CONCURRENCY="1", PYTHONPATH=str(tmp_path))
+    server = serve(gunicorn(application="unlucky:app"), WEB_CONCURRENCY="1", PYTHONPATH=str(tmp_path))
     assert len(server.events("Booting worker")) == 2
     send(server, 1)
     assert sent(server) == 1

@@ -14,7 +14,7 @@ from tests.people import SECRET, claims
 from tests.system.clients import Answer, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until
-from tests.system.servers import OURS, Kind, Server
+from tests.system.servers import Server, gunicorn
 from tests.system.standins import Services
 from tests.unit.keys import pem, private_key
 
@@ -159,8 +159,7 @@ def test_a_wrong_file_changes_nothing(serve: Serve, tmp_path: Path, name: str, g
 def test_the_trial_counts_nowhere(serve: Serve, tmp_path: Path) -> None:
     """In full memory a write to a file of metrics would end it (SIGBUS), and SIGHUP would be refused."""
     (tmp_path / "watched.py").write_text(WATCHED)
-    command = (*OURS.arguments(0)[:-1], "watched:app")
-    server = serve(Kind("an application that is watched", lambda _: command, epoll=True), PYTHONPATH=str(tmp_path))
+    server = serve(gunicorn(application="watched:app"), PYTHONPATH=str(tmp_path))
     server.renew()
     assert (tmp_path / "tried").read_text() == "nowhere"
     assert ask(server.port, sending()).status == 200

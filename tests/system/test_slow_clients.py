@@ -16,7 +16,7 @@ from tests.people import ACME, CONVERSATION, bearer
 from tests.system.clients import JSON, Answer, Connection, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import accepts, await_until
-from tests.system.servers import OURS, Kind, Server, served
+from tests.system.servers import Server, gunicorn, served
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
@@ -266,10 +266,7 @@ def test_who_does_not_read_keeps_no_thread(serve: Serve, tmp_path: Path) -> None
         "    start_response('200 OK', [('Content-Length', str(size))])\n"
         "    return [bytes(size)]\n"
     )
-    ours = OURS.arguments(0)[:-1]
-    large = Kind(
-        "a large answer", lambda _: (*ours, "--pythonpath", str(tmp_path), "large:application"), epoll=True
-    )
+    large = gunicorn("--pythonpath", str(tmp_path), application="large:application")
     server = serve(large, WEB_CONCURRENCY="1", THREADS="2")
     with Crowd(server.port) as crowd:
         for client in crowd.join(2, Request("GET", "/large").to_bytes()):

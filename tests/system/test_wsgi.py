@@ -6,7 +6,7 @@ import pytest
 
 from tests.system.clients import Connection, Request
 from tests.system.conftest import Serve
-from tests.system.servers import OURS, Kind, Server
+from tests.system.servers import Server, gunicorn
 
 pytestmark = pytest.mark.system
 
@@ -67,8 +67,8 @@ def application(environ, start_response):
 @pytest.fixture
 def server(serve: Serve, tmp_path: Path) -> Server:
     (tmp_path / "strange.py").write_text(APPLICATION)
-    command = (*OURS.arguments(0)[:-1], "--pythonpath", str(tmp_path), "strange:application")
-    return serve(Kind("a strange one", lambda _: command, epoll=True), WEB_CONCURRENCY="1", THREADS="2")
+    strange = gunicorn("--pythonpath", str(tmp_path), application="strange:application")
+    return serve(strange, WEB_CONCURRENCY="1", THREADS="2")
 
 
 @pytest.mark.parametrize("connection", ["keep-alive", "x-unknown"], ids=["plainly", "by gunicorn"])

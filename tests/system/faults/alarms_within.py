@@ -14,16 +14,9 @@ from tests.system.faults.losses import Loss, file_held
 from tests.system.faults.stage import Report, Stage
 from tests.system.faults.watches import Fault, watched
 from tests.system.processes import await_until
-from tests.system.servers import OURS, Kind, Server
+from tests.system.servers import OURS, Kind, Server, gunicorn
 
-_BROKEN = Kind(
-    "gunicorn with a fault",
-    lambda _: (
-        *(sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"),
-        "tests.system.faults.broken:app",
-    ),
-    epoll=True,
-)
+_BROKEN = gunicorn(application="tests.system.faults.broken:app")
 # Its output goes through `cat`, as it does through a container's log driver.
 _PIPED = """\
 import os, subprocess, sys
