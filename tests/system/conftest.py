@@ -4,12 +4,15 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from tests.system.behaviours import waits
+from tests.system.clients import Answer, ask, sending
 from tests.system.processes import ReservedPort
 from tests.system.servers import OURS, Kind, Server, settings
 from tests.system.standins import Services
@@ -17,6 +20,7 @@ from tests.unit.stores.servers import Server as Valkey
 from tests.unit.stores.servers import server as valkey_in
 
 Serve = Callable[..., Server]
+UnderWay = Callable[[Server], AbstractContextManager[Callable[[], Answer]]]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -38,6 +42,30 @@ def gate(services: Services) -> Iterator[threading.Event]:  # noqa: ARG001 - tho
     event = threading.Event()
     yield event
     event.set()
+
+
+@pytest.fixture
+def under_way(services: Services, gate: threading.Event) -> UnderWay:
+    """Have the chat service keep a send for a block, which is given what ends that and returns the answer."""
+
+    @contextmanager
+    def hold(server: Server) -> Iterator[Callable[[], Answer]]:
+        services.behaviours["held"] = waits(gate)
+        entries = len(services.ledger.entries)
+        with ThreadPoolExecutor(1) as callers:
+            answer = callers.submit(ask, server.port, sending(text="held"))
+
+            def end() -> Answer:
+                gate.set()
+                return answer.result()
+
+            try:
+                services.ledger.await_entries(entries + 1)
+                yield end
+            finally:
+                gate.set()
+
+    return hold
 
 
 @pytest.fixture

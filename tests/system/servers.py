@@ -170,6 +170,14 @@ class Server:
         """The lines of its log whose event begins so."""
         return [line for line in self.log_lines() if line["event"].startswith(beginning)]
 
+    def booted(self) -> list[int]:
+        """Its workers up to now, the oldest first, as its log has them."""
+        return [int(line["event"].rpartition(" ")[2]) for line in self.events("Booting worker")]
+
+    def await_booted(self, count: int) -> None:
+        """Return when so many have been started up to now."""
+        await_until(lambda: len(self.booted()) == count, lambda: f"not {count} workers:\n{self.log}")
+
     def await_events(self, beginning: str, count: int = 1, seconds: float = PATIENCE) -> None:
         """Return when its log has so many lines whose event begins so; fails after `seconds`."""
         await_until(

@@ -4,16 +4,14 @@ import json
 import os
 import signal
 import socket
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.people import ACME, CONVERSATION, token
-from tests.system.behaviours import closes, waits
+from tests.system.behaviours import closes
 from tests.system.clients import Connection, Request, ask, sending
-from tests.system.conftest import Serve
+from tests.system.conftest import Serve, UnderWay
 from tests.system.processes import await_until
 from tests.system.scrapes import ROUTE, listener, listeners
 from tests.system.servers import OURS, PRELOADED, Kind, Server
@@ -183,9 +181,8 @@ def test_the_client_is_who_the_trusted_proxies_name(serve: Serve, proxies: str, 
 
 
 @pytest.mark.parametrize("kind", [OURS, PRELOADED], ids=["loaded by workers", "loaded before the fork"])
-def test_every_line_of_a_life_is_json(serve: Serve, services: Services, gate: threading.Event, kind: Kind) -> None:
+def test_every_line_of_a_life_is_json(serve: Serve, under_way: UnderWay, kind: Kind) -> None:
     """Start, use, nonsense, a killed worker, a killed listener, SIGHUP, and SIGTERM with a send under way."""
-    services.behaviours["held"] = waits(gate)
     server: Server = serve(kind, LOG_LEVEL="DEBUG", GUNICORN_CMD_ARGS="--log-level debug")
     bearer = token("a-member-with-a-secret")
     secret = sending(
@@ -206,13 +203,10 @@ def test_every_line_of_a_life_is_json(serve: Serve, services: Services, gate: th
     os.kill(listener(server), signal.SIGKILL)
     await_until(lambda: len(server.pids()) == 2 and listeners(server), lambda: server.log)
     server.renew()
-    with ThreadPoolExecutor(1) as callers:
-        held = callers.submit(ask, server.port, sending(text="held"))
-        services.ledger.await_entries(2)
+    with under_way(server) as end:
         server.signal(signal.SIGTERM)
         await_until(server.is_free, lambda: f"still listens:\n{server.log}")
-        gate.set()
-        assert held.result().status == 200
+        assert end().status == 200
     assert server.wait() == 0
     lines = [json.loads(line) for line in server.log.splitlines()]
     assert all(set(line) >= HEAD for line in lines)

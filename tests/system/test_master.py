@@ -2,28 +2,21 @@
 
 import fcntl
 import os
-import re
 import resource
 import shutil
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from sysconfig import get_path
 
 import pytest
 
-from tests.system.behaviours import waits
-from tests.system.clients import Answer, ask, sending
-from tests.system.conftest import Serve
+from tests.system.clients import ask, sending
+from tests.system.conftest import Serve, UnderWay
 from tests.system.processes import await_until, stopped
 from tests.system.scrapes import folder, tell
-from tests.system.servers import OURS, ROOT, Kind, Server, gunicorn
-from tests.system.standins import Services
+from tests.system.servers import OURS, ROOT, Kind, gunicorn
 
 pytestmark = pytest.mark.system
 
@@ -37,32 +30,10 @@ if (Path(__file__).parent / "broken").exists() and "--check-config" not in sys.a
 """
 
 
-def booted(server: Server) -> list[int]:
-    """Its workers up to now, the oldest first."""
-    return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", server.log)]
-
-
-def await_booted(server: Server, count: int) -> None:
-    await_until(lambda: len(booted(server)) == count, lambda: f"not {count} workers:\n{server.log}")
-
-
 def umask(pid: int) -> str:
     """What files of this process are made with (proc_pid_status(5))."""
     (row,) = [row for row in Path(f"/proc/{pid}/status").read_text().splitlines() if row.startswith("Umask:")]
     return row
-
-
-@contextmanager
-def held(server: Server, services: Services, gate: threading.Event) -> Iterator["Future[Answer]"]:
-    """A send that is with the chat service until the gate opens, with the end of the block at the latest."""
-    services.behaviours["held"] = waits(gate)
-    with ThreadPoolExecutor(1) as callers:
-        try:
-            answer = callers.submit(ask, server.port, sending(text="held"))
-            services.ledger.await_entries(1)
-            yield answer
-        finally:
-            gate.set()
 
 
 def test_a_worker_that_has_just_been_started_is_told_to_stop(serve: Serve) -> None:
@@ -72,7 +43,7 @@ def test_a_worker_that_has_just_been_started_is_told_to_stop(serve: Serve) -> No
         # Keeps the next worker for a second where it is.
         fcntl.flock(lock, fcntl.LOCK_SH)
         os.kill(server.pids()[0], signal.SIGKILL)
-        await_booted(server, 3)
+        server.await_booted(3)
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
     assert server.log.count("was sent SIGKILL") == 1
@@ -96,46 +67,37 @@ def test_a_worker_that_cannot_be_started_is_tried_again(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
-def test_a_quick_stop_ends_a_renewal(
-    serve: Serve, services: Services, gate: threading.Event, number: signal.Signals
-) -> None:
+def test_a_quick_stop_ends_a_renewal(serve: Serve, under_way: UnderWay, number: signal.Signals) -> None:
     """While a worker before SIGHUP still answers: that is let end, and the exit code is 0."""
     server = serve(WEB_CONCURRENCY="1")
-    with held(server, services, gate) as answer:
+    with under_way(server) as end:
         server.signal(signal.SIGHUP)
-        await_booted(server, 2)
+        server.await_booted(2)
         server.signal(number)
         server.await_events(f"Handling signal: {number.name.removeprefix('SIG').lower()}")
-        gate.set()
-        assert answer.result().status == 200
+        assert end().status == 200
     assert server.wait() == 0
     assert server.events("Unhandled") == []
 
 
-def test_a_stop_that_comes_with_a_renewal_comes_first(
-    serve: Serve, services: Services, gate: threading.Event
-) -> None:
+def test_a_stop_that_comes_with_a_renewal_comes_first(serve: Serve, under_way: UnderWay) -> None:
     """The master finds both at once, SIGHUP before SIGTERM, and starts nobody anew."""
     server = serve(WEB_CONCURRENCY="1")
-    with held(server, services, gate) as answer:
+    with under_way(server) as end:
         with stopped([server.process.pid]):
             server.signal(signal.SIGHUP)
             server.signal(signal.SIGTERM)
         await_until(server.is_free, lambda: f"still listens:\n{server.log}")
-        gate.set()
-        assert answer.result().status == 200
+        assert end().status == 200
     assert server.wait() == 0
-    assert len(booted(server)) == 1
+    assert len(server.booted()) == 1
 
 
-def test_workers_that_cannot_start_cut_nobody_off(
-    serve: Serve, services: Services, gate: threading.Event, tmp_path: Path
-) -> None:
+def test_workers_that_cannot_start_cut_nobody_off(serve: Serve, under_way: UnderWay, tmp_path: Path) -> None:
     """The master gives up, with gunicorn's code for it, when the workers before have answered; it is not ready."""
     (tmp_path / "fickle.py").write_text(FICKLE)
-    command = (*OURS.arguments(0)[:-1], "fickle:app")
-    server = serve(Kind("a fickle application", lambda _: command, epoll=True), PYTHONPATH=str(tmp_path))
-    with held(server, services, gate) as answer:
+    server = serve(gunicorn(application="fickle:app"), PYTHONPATH=str(tmp_path))
+    with under_way(server) as end:
         (tmp_path / "broken").touch()
         server.signal(signal.SIGHUP)
         await_until(
@@ -143,23 +105,21 @@ def test_workers_that_cannot_start_cut_nobody_off(
             lambda: f"the new ones have not ended:\n{server.log}",
         )
         await_until(lambda: tell(server, "/health/ready").status == 503, lambda: f"still ready:\n{server.log}")
-        gate.set()
-        assert answer.result().status == 200
+        assert end().status == 200
     assert server.wait() == 3
     assert server.events("Unhandled") == []
     assert "Traceback" not in server.log
 
 
-def test_a_freeze_ends_no_worker(serve: Serve, services: Services, gate: threading.Event) -> None:
+def test_a_freeze_ends_no_worker(serve: Serve, under_way: UnderWay) -> None:
     """Of the container or the machine, for longer than a worker may be silent: the sends go on as it does."""
     server = serve(gunicorn("--timeout", "2"))
     workers = server.pids()
-    with held(server, services, gate) as answer:
+    with under_way(server) as end:
         with stopped([server.process.pid, *workers]):
             # Nothing can be awaited of those who stand still but time.
             time.sleep(3)
-        gate.set()
-        assert answer.result().status == 200
+        assert end().status == 200
     assert server.pids() == workers
     assert server.events("WORKER TIMEOUT") == []
 
