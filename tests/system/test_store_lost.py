@@ -1,13 +1,10 @@
 """The store is lost, and comes back: nobody's request fails, and neither side admits more than 30."""
 
 import contextlib
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -20,7 +17,8 @@ from tests.people import CONVERSATION
 from tests.system.behaviours import waits
 from tests.system.clients import Answer, Connection, ask, sending, together
 from tests.system.conftest import Serve
-from tests.system.processes import PATIENCE, await_until
+from tests.system.faults.losses import Loss, file_held
+from tests.system.processes import await_until
 from tests.system.servers import READY, Server, gunicorn
 from tests.system.standins import Services
 from tests.unit.stores.servers import Server as Valkey
@@ -32,22 +30,6 @@ LOST, BACK = "store lost", "store back"
 BACK_WITHIN_SECONDS = 35
 # With two workers each keeps half of 30.
 SHARE = 15
-HOLD = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN EXCLUSIVE")
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A store, and how it is lost and comes back."""
-
-    url: str
-    lose: Callable[[], None]
-    restore: Callable[[], None]
 
 
 class Nonsense(BaseRequestHandler):
@@ -60,40 +42,17 @@ class Nonsense(BaseRequestHandler):
                 self.request.sendall(b"*1\r\n" * 2000)
 
 
-class Holder:
-    """Another process that keeps a SQLite file to itself."""
-
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        self._path, self._stack = path, stack
-
-    def hold(self) -> None:
-        """Return when the other process has it."""
-        command = [sys.executable, "-c", HOLD, str(self._path)]
-        self._process = self._stack.enter_context(
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        )
-        self._stack.callback(self._process.kill)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"held\n"
-
-    def let_go(self) -> None:
-        """End the other process."""
-        self._process.communicate(timeout=PATIENCE)
-
-
 @pytest.fixture(params=["valkey killed", "valkey stopped", "file held"])
 def loss(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loss]:
     """Each way to lose a store that runs."""
-    with ExitStack() as stack:
-        if request.param == "file held":
-            path = tmp_path / "held.sqlite3"
-            holder = Holder(path, stack)
-            yield Loss(f"sqlite:///{path}", holder.hold, holder.let_go)
-            return
-        valkey: Valkey = request.getfixturevalue("valkey")
-        killed = request.param == "valkey killed"
-        lose, restore = (valkey.kill, valkey.start) if killed else (valkey.pause, valkey.resume)
-        yield Loss(request.getfixturevalue("valkey_url"), lose, restore)
+    if request.param == "file held":
+        with file_held(tmp_path) as held:
+            yield held
+        return
+    valkey: Valkey = request.getfixturevalue("valkey")
+    killed = request.param == "valkey killed"
+    lose, restore = (valkey.kill, valkey.start) if killed else (valkey.pause, valkey.resume)
+    yield Loss(request.getfixturevalue("valkey_url"), lose, restore)
 
 
 @pytest.fixture(params=["valkey not started", "no folder for the file"])
