@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.unit.stores.databases import held
-from tests.unit.stores.servers import Server, clustered, server, tell, wait_for
+from tests.unit.stores.servers import (
+    Server,
+    cluster_url,
+    clustered,
+    replicated,
+    sentinel_url,
+    server,
+    tell,
+    wait_for,
+)
 
 
 @dataclass(frozen=True)
@@ -71,14 +80,14 @@ def _fill(filler: Path) -> None:
 def node_killed(folder: Path) -> Iterator[Loss]:
     """One of three masters of a cluster is killed and started again, without persistence."""
     with clustered(folder) as nodes:
-        yield Loss(_cluster_url(nodes), nodes[1].kill, lambda: _start(nodes), keeps=False)
+        yield Loss(cluster_url(nodes), nodes[1].kill, lambda: _start(nodes), keeps=False)
 
 
 @contextmanager
 def node_stopped(folder: Path) -> Iterator[Loss]:
     """One of three masters of a cluster answers nothing for a while."""
     with clustered(folder) as nodes:
-        yield Loss(_cluster_url(nodes), nodes[1].pause, nodes[1].resume)
+        yield Loss(cluster_url(nodes), nodes[1].pause, nodes[1].resume)
 
 
 @contextmanager
@@ -86,34 +95,6 @@ def master_killed(folder: Path) -> Iterator[Loss]:
     """A master is killed, and the sentinel lets its replica take over."""
     with replicated(folder) as (master, _, sentinel):
         yield Loss(sentinel_url(sentinel), master.kill, lambda: None, heals=True)
-
-
-@contextmanager
-def replicated(folder: Path) -> Iterator[tuple[Server, Server, Server]]:
-    """A master named `main`, its replica, and a sentinel that gives the master up after half a second."""
-    with ExitStack() as stack:
-        quick = ("--save", "", "--repl-diskless-sync-delay", "0")
-        master = stack.enter_context(Server(folder / "m", *quick))
-        replica = stack.enter_context(Server(folder / "r", *quick, "--replicaof", "127.0.0.1", str(master.port)))
-        wait_for(lambda: "master_link_status:up" in str(tell(replica, "INFO", "replication")))
-        config = folder / "sentinel.conf"
-        config.write_text(
-            f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
-            "sentinel down-after-milliseconds main 500\n"
-            "sentinel failover-timeout main 3000\n"
-        )
-        sentinel = stack.enter_context(Server(folder / "w", str(config), "--sentinel"))
-        wait_for(lambda: bool(tell(sentinel, "SENTINEL REPLICAS", "main")))
-        yield master, replica, sentinel
-
-
-def sentinel_url(sentinel: Server) -> str:
-    """The store of the master that the sentinel names."""
-    return f"redis+sentinel://{sentinel.address}/main"
-
-
-def _cluster_url(nodes: list[Server]) -> str:
-    return f"redis+cluster://{','.join(node.address for node in nodes)}"
 
 
 def _start(nodes: list[Server]) -> None:

@@ -10,11 +10,11 @@ from time import monotonic
 from typing import NamedTuple
 
 from tests.system.faults.loads import once, repeated, under_load
-from tests.system.faults.losses import Loss, replicated, sentinel_url
+from tests.system.faults.losses import Loss
 from tests.system.faults.oracles import judged
 from tests.system.faults.stage import LEASE_SECONDS, Attempt, Report, Stage
 from tests.system.servers import Server
-from tests.unit.stores.servers import is_master, tell, wait_for
+from tests.unit.stores.servers import is_master, replicated, sentinel_url, tell, wait_for
 
 BACK_SECONDS = 35
 ADDED_SECONDS = 0.25

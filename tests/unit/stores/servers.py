@@ -128,19 +128,33 @@ def watched(folder: Path) -> Iterator[tuple[Server, Server]]:
 
 @contextmanager
 def replicated(folder: Path) -> Iterator[tuple[Server, Server, Server]]:
-    """A master, its replica, and the sentinel that soon has that take its place."""
+    """A master named `main`, its replica, and a sentinel that gives the master up after half a second."""
     with ExitStack() as stack:
-        master = stack.enter_context(server(folder / "m"))
-        options = ("--save", "", "--replicaof", f"127.0.0.1 {master.port}", "--repl-diskless-sync-delay", "0")
-        replica = stack.enter_context(Server(folder / "r", *options))
+        # By itself a master waits five seconds for other replicas before it sends anything to one.
+        quick = ("--save", "", "--repl-diskless-sync-delay", "0")
+        master = stack.enter_context(Server(folder / "m", *quick))
+        replica = stack.enter_context(Server(folder / "r", *quick, "--replicaof", f"127.0.0.1 {master.port}"))
+        # A sentinel asks a master for its replicas at once, and then every ten seconds.
+        wait_for(lambda: "master_link_status:up" in str(tell(replica, "INFO replication")))
         config = folder / "sentinel.conf"
         config.write_text(
-            f"sentinel monitor main 127.0.0.1 {master.port} 1\nsentinel down-after-milliseconds main 500\n"
+            f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
+            "sentinel down-after-milliseconds main 500\n"
+            "sentinel failover-timeout main 3000\n"
         )
         sentinel = stack.enter_context(Server(folder / "w", str(config), "--sentinel"))
-        wait_for(lambda: "master_link_status:up" in str(tell(replica, "INFO replication")))
-        wait_for(lambda: len(tell(sentinel, "SENTINEL REPLICAS", "main")) == 1)  # type: ignore[arg-type]  # as Redis answers
+        wait_for(lambda: "b'master-link-status', b'ok'" in str(tell(sentinel, "SENTINEL REPLICAS", "main")))
         yield master, replica, sentinel
+
+
+def sentinel_url(sentinel: Server, before: str = "") -> str:
+    """The store of the master that the sentinel names; `before` are other sentinels, each with a comma."""
+    return f"redis+sentinel://{before}{sentinel.address}/main"
+
+
+def cluster_url(nodes: list[Server]) -> str:
+    """The store on all nodes."""
+    return f"redis+cluster://{','.join(node.address for node in nodes)}"
 
 
 @contextmanager

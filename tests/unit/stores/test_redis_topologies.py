@@ -15,9 +15,11 @@ from tests.unit.stores.hammer import Hammer
 from tests.unit.stores.opened import open_store
 from tests.unit.stores.servers import (
     Server,
+    cluster_url,
     clustered,
     is_master,
     replicated,
+    sentinel_url,
     tell,
     wait_for,
     watched,
@@ -47,14 +49,6 @@ def nodes(place: Path) -> Iterator[list[Server]]:
     """A cluster, which every test leaves as it found it."""
     with clustered(place) as servers:
         yield servers
-
-
-def sentinel_url(sentinel: Server, before: str = "") -> str:
-    return f"redis+sentinel://{before}{sentinel.address}/main"
-
-
-def cluster_url(nodes: list[Server]) -> str:
-    return f"redis+cluster://{','.join(node.address for node in nodes)}"
 
 
 @pytest.fixture
