@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import socket
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from tests.system.clients import Answer, Connection, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until, is_running
 from tests.system.scrapes import ROUTE, folder, listener, listeners, scrape, tell
-from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server, gunicorn
+from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server, gunicorn, served
+from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
 
@@ -28,6 +30,13 @@ if not first.exists():
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 from wsgi import app
 """
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    """For those who ask and leave everything as it is."""
+    with Services() as services, served(services) as server:
+        yield server
 
 
 def sent(server: Server) -> int:
@@ -81,39 +90,38 @@ def test_a_killed_listener_is_back_and_keeps_the_totals(serve: Serve) -> None:
     assert len(listeners(server)) == 1
 
 
-def test_clients_that_are_slow_hold_up_nobody(serve: Serve) -> None:
+def test_clients_that_are_slow_hold_up_nobody(running: Server) -> None:
     """A hundred say nothing or half a request, and fifty never read what they asked for."""
-    server = serve()
     with ExitStack() as clients:
         for number in range(150):
-            connection = clients.enter_context(Connection(server.metrics_port))
+            connection = clients.enter_context(Connection(running.metrics_port))
             connection.socket.sendall((b"", b"GET /metr", Request("GET", "/metrics").to_bytes() * 20)[number % 3])
         for path in ("/health/live", "/health/ready", "/metrics"):
-            assert {tell(server, path).status for _ in range(10)} == {200}
+            assert {tell(running, path).status for _ in range(10)} == {200}
 
 
-def test_the_rest_of_http(serve: Serve) -> None:
+def test_the_rest_of_http(running: Server) -> None:
     """HEAD has no body, other paths and methods are refused in JSON, nonsense stops nothing."""
-    server = serve()
     for path in ("/metrics", "/health/live", "/health/ready"):
-        head = tell(server, path, "HEAD")
+        head = tell(running, path, "HEAD")
         assert (head.status, head.body) == (200, b"")
-    assert tell(server, "/metrics").headers["Content-Type"].startswith("text/plain; version=")
-    assert tell(server, "/metrics?name[]=x").status == 200
+    assert tell(running, "/metrics").headers["Content-Type"].startswith("text/plain; version=")
+    assert tell(running, "/metrics?name[]=x").status == 200
     for path in ("/", "/v1", "/metrics/", "/%2e%2e/etc/passwd"):
-        assert (tell(server, path).status, tell(server, path).headers["Content-Type"]) == (404, "application/json")
-        assert isinstance(tell(server, path).document, dict)
-    posted = tell(server, "/metrics", "POST")
+        answer = tell(running, path)
+        assert (answer.status, answer.headers["Content-Type"]) == (404, "application/json")
+        assert isinstance(answer.document, dict)
+    posted = tell(running, "/metrics", "POST")
     assert (posted.status, posted.headers["Allow"], posted.code) == (405, "GET, HEAD", "METHOD_NOT_ALLOWED")
     for nonsense in (b"\0" * 100, b"GET /metrics HTTP/9.9\r\n\r\n", b"GET " + b"x" * 200_000, b"\r\n" * 1000):
-        with Connection(server.metrics_port) as connection:
+        with Connection(running.metrics_port) as connection:
             connection.socket.sendall(nonsense)
-    assert tell(server, "/health/ready").document == {"status": "ready", "reasons": [], "workers": 2}
+    assert tell(running, "/health/ready").document == {"status": "ready", "reasons": [], "workers": 2}
 
 
-def test_the_port_of_the_service_has_no_metrics(serve: Serve) -> None:
+def test_the_port_of_the_service_has_no_metrics(running: Server) -> None:
     """They are for whoever may reach METRICS_BIND."""
-    assert ask(serve().port, Request("GET", "/metrics")).status == 404
+    assert ask(running.port, Request("GET", "/metrics")).status == 404
 
 
 def test_without_workers_nobody_is_ready(serve: Serve) -> None:
@@ -224,13 +232,12 @@ def test_it_finds_its_code_as_gunicorn_does(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("version", ["a.b", "1.0.0.0", "²", "9.9"])
-def test_an_odd_format_is_answered_in_the_usual_one(serve: Serve, version: str) -> None:
+def test_an_odd_format_is_answered_in_the_usual_one(running: Server, version: str) -> None:
     """Nothing is wrong with the metrics when a scraper asks for them oddly, and nothing else is told."""
-    server = serve()
     accepted = {"Accept": f"application/openmetrics-text;version={version}"}
-    answer = ask(server.metrics_port, Request("GET", "/metrics", accepted))
+    answer = ask(running.metrics_port, Request("GET", "/metrics", accepted))
 
     assert answer.status == 200
     assert b"send_message_workers" in answer.body
     assert "Python" not in answer.headers["Server"]
-    assert "listener cannot answer" not in server.log
+    assert "listener cannot answer" not in running.log
