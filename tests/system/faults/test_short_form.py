@@ -136,7 +136,7 @@ def test_probes_are_answered_while_a_crowd_waits(stage: Stage) -> None:
 
 def test_ordinary_traffic_leaves_nothing_open(stage: Stage) -> None:
     """What is asked in the long form for ten minutes works at all; growth shows only there."""
-    hold(soak(stage, seconds=6, judged=False))
+    hold(soak(stage, seconds=3, judged=False))
 
 
 def test_an_alert_fires_and_its_runbook_finds_the_cause(stage: Stage) -> None:
