@@ -131,7 +131,7 @@ def post_worker_init(worker: DeadlineWorker) -> None:
 
 
 def on_exit(server: Arbiter) -> None:
-    """End the listener and remove the metrics folder."""
+    """End the listener. The metrics folder goes with the master's own end (`metric_files.own_folder`)."""
     server.companion.end()
 
 

@@ -80,10 +80,9 @@ class Companion:
             self._socket.close()
 
     def end(self) -> None:
-        """Kill the listener and remove the metrics folder; the workers have ended."""
+        """Kill the listener; the workers have ended."""
         if self._process is not None:
             self._process.kill()
-        metric_files.remove(self._folder)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         listening = self._socket.fileno() if self._socket else -1
