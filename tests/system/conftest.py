@@ -13,6 +13,7 @@ import pytest
 
 from tests.system.behaviours import waits
 from tests.system.clients import Answer, ask, sending
+from tests.system.faults.stage import Stage
 from tests.system.processes import ReservedPort
 from tests.system.servers import OURS, Kind, Server, settings
 from tests.system.standins import Services
@@ -110,3 +111,11 @@ def valkey(stopped_valkey: Valkey) -> Valkey:
 @pytest.fixture
 def valkey_url(stopped_valkey: Valkey) -> str:
     return f"redis://{stopped_valkey.address}/0"
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A stage whose choices are the same in every run."""
+    # The path of a Unix socket, which Valkey has below it, may not be long.
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder, Stage(Path(folder), seed=1) as running:
+        yield running
