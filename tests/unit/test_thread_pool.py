@@ -4,10 +4,12 @@ from queue import SimpleQueue
 from threading import Barrier, Event, Thread, current_thread
 from typing import NoReturn
 from unittest.mock import Mock
+from weakref import ref
 
 import pytest
 
 from config.serving.thread_pool import ThreadPool
+from tests.system.processes import await_until
 
 
 def never() -> NoReturn:
@@ -30,6 +32,33 @@ def test_jobs_are_done_in_order() -> None:
     pool.shutdown(wait=True)
     assert done == list(range(100))
     assert len(set(names)) == 1
+
+
+def test_a_thread_that_is_free_gets_the_next_job() -> None:
+    """No further one is begun for it."""
+    names = SimpleQueue[str]()
+    pool = ThreadPool[str](3, lambda _: names.put(current_thread().name), never)
+    for _ in range(3):
+        pool.submit("job")
+        assert names.get(timeout=60) == "worker-0"
+        await_until(lambda: pool._open == 0, lambda: "it is not free")
+    pool.shutdown(wait=True)
+
+
+def test_a_job_that_is_done_is_kept_by_nobody() -> None:
+    """It may hold all of a request, and its thread wait long for the next one."""
+
+    class Job:
+        pass
+
+    job = Job()
+    left = ref(job)
+    pool = ThreadPool[Job](2, lambda _: None, never)
+    pool.submit(job)
+    del job
+    await_until(lambda: pool._open == 0, lambda: "it is not done")
+    assert left() is None
+    pool.shutdown(wait=True)
 
 
 def test_as_many_as_were_allowed_work_at_once() -> None:
@@ -87,3 +116,10 @@ def test_a_job_that_raises_costs_no_thread(error: type[BaseException]) -> None:
     assert done.get(timeout=60) == 0
     assert failures.get(timeout=60) == "failed"
     pool.shutdown(wait=True)
+
+
+def test_a_job_for_which_there_is_no_thread_at_all_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would do it: the worker ends, and another one is started in its place."""
+    monkeypatch.setattr(Thread, "start", Mock(side_effect=RuntimeError))
+    with pytest.raises(RuntimeError):
+        ThreadPool(1, Mock(), never).submit("job")
