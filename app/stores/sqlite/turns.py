@@ -33,9 +33,12 @@ class Turns(AbstractContextManager[None]):
             raise TimeoutError
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if error is not None and _name(error).startswith("SQLITE_BUSY"):
-            self._failures += 1
-        self._lock.release()
+        try:
+            if error is not None and _name(error).startswith("SQLITE_BUSY"):
+                self._failures += 1
+        finally:
+            # Even without memory for the name: the store would be lost until the process ends.
+            self._lock.release()
 
 
 class _Told(AbstractContextManager[None]):

@@ -18,6 +18,7 @@ from app.stores import StoreLostError, UnreadableRecordError
 from app.stores.sqlite import SWEEP_EVERY as EVERY
 from app.stores.sqlite import SWEEP_ROWS, SqliteStore
 from app.stores.sqlite.statements import CLAIM, HIT
+from app.stores.sqlite.turns import Turns
 from tests.unit.stores.databases import held, rows
 
 LONG = 2.0
@@ -31,6 +32,14 @@ class Wrapped:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
+
+
+class NamelessError(Exception):
+    """What is left of an error where there is no memory for its name."""
+
+    @property
+    def sqlite_errorname(self) -> str:
+        raise MemoryError
 
 
 FULL = """
@@ -179,6 +188,15 @@ def test_nobody_waits_for_their_turn_for_ever(store: SqliteStore) -> None:
         store.hit("a", 30, 60)
 
     assert store.hit("a", 30, 60).remaining == 29
+
+
+def test_a_turn_ends_whatever_becomes_of_it() -> None:
+    """Even if it fails a second time as its error is looked at: the others would wait in vain from then on."""
+    turns = Turns()
+    with pytest.raises(MemoryError), turns:
+        raise NamelessError
+    with turns:
+        pass
 
 
 def test_a_held_file_is_waited_for_once(store: SqliteStore, path: Path) -> None:
