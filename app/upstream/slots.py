@@ -1,6 +1,6 @@
 """A bound on how many requests wait at once."""
 
-import threading
+from collections import deque
 from contextlib import AbstractContextManager
 
 from app.errors import OverloadedError
@@ -14,15 +14,19 @@ class Slots(AbstractContextManager[None]):
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.in_use = 0
-        self._lock = threading.Lock()
+        self._free = deque(range(count))
+
+    @property
+    def in_use(self) -> int:
+        """The number of slots that are taken now."""
+        return self.count - len(self._free)
 
     def __enter__(self) -> None:
-        with self._lock:
-            if self.in_use >= self.count:
-                raise OverloadedError
-            self.in_use += 1
+        try:
+            self._free.pop()
+        except IndexError:
+            raise OverloadedError from None
 
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self.in_use -= 1
+    def __exit__(self, _: object, __: object, ___: object) -> None:
+        # One call that needs no memory: a slot that is not given back is lost until the process ends.
+        self._free.append(0)
