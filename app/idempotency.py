@@ -69,13 +69,16 @@ class Idempotency:
         SendOutcomeUnknownError, or IdempotencyUnavailableError (no store: nothing may be sent).
         """
         owner, fingerprint = os.urandom(16).hex(), digest(content)
-        claim = self._claimed(key, fingerprint, owner, again=False)
+        mine = Attempt(key, fingerprint, owner, digest([key, fingerprint]))
+        claim = self._claimed_first(mine)
+        if claim.state is ClaimState.NEW:
+            return mine
         repeats = self._dedupes and claim.state is ClaimState.UNKNOWN
         if repeats:
-            claim = self._claimed_again(key, fingerprint, owner)
+            claim = self._claimed_again(mine)
         if claim.state in _REFUSALS:
             raise _REFUSALS[claim.state]
-        return Attempt(key, fingerprint, owner, digest([key, fingerprint]), claim.answer, repeats)
+        return Attempt(key, fingerprint, owner, mine.sent_as, claim.answer, repeats)
 
     def settle(self, attempt: Attempt, outcome: Outcome, answer: bytes) -> None:
         """Record the outcome of the attempt; `not_sent` releases the key.
@@ -91,18 +94,22 @@ class Idempotency:
                 extra={"key": attempt.key, "send_outcome": outcome, "exception": type(error).__name__},
             )
 
-    def _claimed_again(self, key: str, fingerprint: str, owner: str) -> Claim:
-        """Claim a key of unknown outcome, which stays unknown if the store is lost meanwhile."""
+    def _claimed_first(self, mine: Attempt) -> Claim:
+        """Claim a key; after an unforeseen error give it back, as the claim may be stored and nothing is sent."""
         try:
-            return self._claimed(key, fingerprint, owner, again=True)
-        except IdempotencyUnavailableError as error:
-            raise SendOutcomeUnknownError from error
-
-    def _claimed(self, key: str, fingerprint: str, owner: str, *, again: bool) -> Claim:
-        try:
-            return self._store.claim(key, fingerprint, owner, lease=self._lease, again=again)
+            return self._store.claim(mine.key, mine.fingerprint, mine.owner, lease=self._lease, again=False)
         except StoreLostError as error:
             raise IdempotencyUnavailableError from error
+        except Exception:
+            self.settle(mine, "not_sent", b"")
+            raise
+
+    def _claimed_again(self, mine: Attempt) -> Claim:
+        """Claim a key of unknown outcome, which stays unknown if the store is lost meanwhile."""
+        try:
+            return self._store.claim(mine.key, mine.fingerprint, mine.owner, lease=self._lease, again=True)
+        except StoreLostError as error:
+            raise SendOutcomeUnknownError from error
 
 
 def digest(parts: object) -> str:

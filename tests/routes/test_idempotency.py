@@ -399,6 +399,45 @@ def test_a_store_lost_after_the_send_does_not_unsend_it(
     assert len(wire.chats) == 1
 
 
+def test_a_claim_that_fails_gives_the_key_back(environ: dict[str, str], wire: Wire) -> None:
+    """An unforeseen error after the claim was stored: it is told as not sent, so the repeat sends the message."""
+
+    class Failing(MemoryStore):
+        failures = 1
+
+        def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
+            claim = super().claim(key, fingerprint, owner, lease=lease, again=again)
+            self.failures -= 1
+            if self.failures == 0:
+                raise MemoryError
+            return claim
+
+    caller = caller_of(environ, wire, Failing())
+    first = keyed(caller)
+
+    assert (first.get_json()["code"], first.headers["X-Send-Outcome"]) == ("INTERNAL_ERROR", "not_sent")
+    assert (keyed(caller).status_code, len(wire.chats)) == (200, 1)
+
+
+def test_a_key_that_cannot_be_read_is_not_given_back(environ: dict[str, str], wire: Wire) -> None:
+    """The same error where another request has sent under the key: its answer is still there."""
+
+    class Failing(MemoryStore):
+        claims = 0
+
+        def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
+            self.claims += 1
+            if self.claims == 2:
+                raise MemoryError
+            return super().claim(key, fingerprint, owner, lease=lease, again=again)
+
+    caller = caller_of(environ, wire, Failing())
+    answers = [keyed(caller) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 500, 200]
+    assert (answers[0].data, len(wire.chats)) == (answers[2].data, 1)
+
+
 def test_an_unknown_outcome_is_sent_again_where_the_chat_service_dedupes(
     environ: dict[str, str], wire: Wire
 ) -> None:
