@@ -79,12 +79,16 @@ def test_what_is_too_large_is_cut(name: str) -> None:
     assert arrival.is_cut
 
 
-def test_chunks_without_end_are_cut() -> None:
-    """What is kept of one request is bounded, in chunks too."""
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [(b"", b"1;" + b"a" * 1000 + b"\r\nb\r\n"), (b"0\r\n", b"X: ".ljust(1000, b"y") + b"\r\n")],
+    ids=["chunks", "trailers"],
+)
+def test_what_has_no_end_is_cut(start: bytes, piece: bytes) -> None:
+    """What is kept of one request is bounded, in chunks and behind them too."""
     arrival = Arrival(LARGEST)
-    arrival.add(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
-    pieces = iter(lambda: arrival.add(b"1;" + b"a" * 1000 + b"\r\nb\r\n"), True)
-    assert len(list(pieces)) < 100
+    arrival.add(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + start)
+    assert any(arrival.add(piece) for _ in range(100))
     assert arrival.is_cut
 
 
@@ -192,6 +196,16 @@ def test_an_expectation_is_met_before_the_body(version: bytes, body: bytes, *, w
     if not body:
         assert arrival.add(b"Hello")
     assert (b"expect" not in arrival.recv(ALL)) == waits
+
+
+def test_chunks_that_wait_for_an_answer_are_found_where_they_begin() -> None:
+    """The head is shorter by the expectation then."""
+    arrival = Arrival(LARGEST)
+    encoding = b"Transfer-Encoding: chunked\r\n\r\n"
+    pieces = (b"5\r\nHel", b"lo\r\n", b"0\r\n\r\n")
+    assert not arrival.add(HEAD + b"Expect: 100-continue\r\n" + encoding)
+    assert [arrival.add(piece) for piece in pieces] == [False, False, True]
+    assert arrival.recv(ALL) == HEAD + encoding + b"".join(pieces)
 
 
 def test_a_lingering_close_ends_when_the_client_hangs_up() -> None:
