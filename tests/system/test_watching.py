@@ -1,10 +1,7 @@
 """What Prometheus gets of a real service."""
 
 import re
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,7 +10,7 @@ from tests.conventions.watched import documented
 from tests.system.clients import Connection, Request, ask, sending
 from tests.system.processes import await_until
 from tests.system.prometheus import SHIPPED, promtool
-from tests.system.servers import Server, settings
+from tests.system.servers import Server, served
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
@@ -28,12 +25,7 @@ def scraped(server: Server) -> str:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """After sends with and without a key and a request that was refused."""
-    with (
-        tempfile.TemporaryDirectory() as name,
-        Services() as services,
-        closing(Server(Path(name), settings(services, Path(name)))) as running,
-    ):
-        running.start()
+    with Services() as services, served(services) as running:
         keyed, nobody = {"Idempotency-Key": "one"}, {"Authorization": "Bearer x"}
         for headers in ({}, keyed, keyed, nobody):
             ask(running.port, sending(headers=headers))
