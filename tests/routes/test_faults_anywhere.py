@@ -98,7 +98,7 @@ class Ground:
         headers = {**bearer(user), "Idempotency-Key": f"key-{number}"}
         path, document = f"/v1/send-message/{ACME}/{conversation(number)}", {"message_body": "Hello"}
         before = sys.gettrace()
-        sys.settrace(fault)
+        sys.settrace(fault or before)
         try:
             # Some faults come out as another one.
             with suppress(Exception):
