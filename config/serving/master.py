@@ -49,10 +49,17 @@ class Spawner:
         Until the worker has its own signal handlers it has the master's, which would lose a signal to stop: those
         stay blocked until `accept_stops`.
         """
+        master = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             pid: int = self._spawn()
-        except OSError as error:
+        except Exception as error:
+            if os.getpid() != master:
+                # A worker that failed, and then failed to log it: gunicorn would have it go on as a second master.
+                # Its threads still answer the requests that they have.
+                raise SystemExit(1) from None
+            if not isinstance(error, OSError):
+                raise
             # Processes, files or memory have run out for now. Gunicorn may have left another umask set, from
             # creating a file.
             os.umask(self._umask)

@@ -6,6 +6,8 @@ import itertools
 import queue
 import re
 import signal
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -40,6 +42,27 @@ def test_what_keeps_a_worker_from_being_started_is_told_once() -> None:
     assert [master.spawn_worker() for _ in range(5)] == [None, None, None, 7, None]
     told = [call.kwargs["extra"]["exception"] for call in master.log.error.call_args_list]
     assert told == ["BlockingIOError", "OSError", "BlockingIOError"]
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "BrokenPipeError"])
+def test_a_worker_that_cannot_say_how_it_failed_ends(error: str) -> None:
+    """It would be a second master, which stops the workers of the first."""
+    script = f"""
+import os
+from tests.unit.test_master import Master
+
+def spawn():
+    pid = os.fork()
+    if pid == 0:
+        raise {error}
+    return pid
+
+master = Master()
+master.spawn_worker._spawn = spawn
+print(os.waitstatus_to_exitcode(os.waitpid(master.spawn_worker(), 0)[1]))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.stderr) == ("1\n", "")
 
 
 def test_signals_are_as_before_once_a_worker_is_started() -> None:
