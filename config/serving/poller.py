@@ -52,7 +52,10 @@ class Poller:
         try:
             self._events.modify(number, _READABLE | _ONCE)
         except FileNotFoundError:
-            self._events.register(number, _READABLE | _ONCE)
+            # The system may watch no more (epoll_ctl(2)): the loop, which this would end, cuts the connection off
+            # at its deadline.
+            with contextlib.suppress(OSError):
+                self._events.register(number, _READABLE | _ONCE)
 
     def dispatch(self, timeout: float) -> None:
         """Wait for at most `timeout` seconds, and call back for all that is readable."""

@@ -1,10 +1,12 @@
 """Who is told of bytes, and how often."""
 
+import errno
 import select
 import socket
 from collections.abc import Callable, Iterator
 from threading import Thread
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
@@ -28,6 +30,16 @@ class Ends:
         self.poller.close()
         self.conn.sock.close()
         self.client.close()
+
+
+class Full(Elsewhere):
+    """A system that watches no more connections, as epoll_ctl(2) has it."""
+
+    def modify(self, *_: int) -> NoReturn:
+        raise FileNotFoundError(errno.ENOENT, "not watched")
+
+    def register(self, *_: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, "no more watches")
 
 
 @pytest.fixture(params=MAKERS)
@@ -59,6 +71,14 @@ def test_another_thread_can_let_it_wait(ends: Ends) -> None:
     ends.poller.wait(ends.conn)
     loop.join()
     assert ends.told == [ends.conn]
+
+
+def test_one_that_cannot_be_watched_misses_its_deadline_alone() -> None:
+    """It waits, so that it is cut off in time; the loop, whose error it would be, goes on for the others."""
+    ends = Ends(Full)
+    ends.poller.wait(ends.conn)
+    assert ends.poller.waiting() == [ends.conn]
+    ends.close()
 
 
 def test_one_that_was_taken_is_told_of_no_more(ends: Ends) -> None:
