@@ -146,6 +146,46 @@ def test_every_line_of_a_lookup(ground: Ground) -> None:
     assert list(wrongs(ground, "sent", "a-member-{}")) == []
 
 
+def test_an_answer_that_is_lost(ground: Ground) -> None:
+    """A message that was sent is told as sent, though its answer is lost; a repeat is told that nobody knows."""
+    ground.begin(1, "sent")
+    lost = Fault(line("web/sending.py", "answer = response.get_data()"))
+    assert told(ground.send(1, "a-member", lost)) == (500, "INTERNAL_ERROR", "sent")
+    assert told(ground.send(1, "a-member")) == (500, "SEND_OUTCOME_UNKNOWN", "unknown")
+    assert ground.taken(1) == 1
+
+
+@pytest.mark.parametrize(
+    ("failing", "next_one"),
+    [
+        # Nobody asks the account service any more; the next one waits for as long as its answer may take.
+        ("self._settle(user, question, correlation)", (500, "ACCOUNT_SERVICE_UNAVAILABLE", "not_sent")),
+        ("self._known[user] = (expires, accounts)", (200, None, "sent")),
+    ],
+)
+def test_a_lookup_that_fails(failing: str, next_one: tuple[int, str | None, str], ground: Ground) -> None:
+    """It fails for those who wait for it, who are told that nothing was sent, and not for those who come later."""
+    for number in 1, 2, 3:
+        ground.begin(number, "sent")
+    fault = Fault(line("accounts.py", failing))
+    assert told(ground.send(1, "a-member", fault)) == (500, "INTERNAL_ERROR", "not_sent")
+    assert told(ground.send(2, "a-member")) == next_one
+    assert told(ground.send(3, "a-member")) == (200, None, "sent")
+
+
+def line(module: str, text: str) -> Line:
+    """Return the line of the application that reads so."""
+    path = Path(FOLDER, module)
+    [number] = [n for n, written in enumerate(path.read_text().splitlines(), 1) if written.strip() == text]
+    return str(path), number
+
+
+def told(answer: TestResponse | None) -> tuple[int, str | None, str | None]:
+    """Return the status, the code and the outcome of an answer."""
+    assert answer is not None
+    return answer.status_code, answer.get_json().get("code"), answer.headers.get("X-Send-Outcome")
+
+
 def wrongs(ground: Ground, outcome: str, user: str) -> Iterator[tuple[Line, str]]:
     """What is wrong after a fault in each line."""
     whole, numbers = Fault(), itertools.count(1)
