@@ -46,12 +46,15 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
 class Client:
     """A chat service client for one request; each subclass makes the calls for one tag of the API.
 
-    `correlation` goes with every call, and `key`, as Idempotency-Key, with a POST, which must be done only once.
-    No call may follow it: a second POST would be taken for a repeat, and a failure be reported as the first's.
+    Every call names the company that the guard admitted the caller to, `company_id`: without it the chat service
+    could not tell whose data is meant. `correlation` goes with every call, and `key`, as Idempotency-Key, with a
+    POST, which must be done only once. No call may follow it: a second POST would be taken for a repeat, and a
+    failure be reported as the first's.
     """
 
-    def __init__(self, service: Service, correlation: Correlation, key: str) -> None:
+    def __init__(self, service: Service, company_id: str, correlation: Correlation, key: str) -> None:
         self._service = service
+        self._company_id = company_id
         self._correlation = correlation
         self._key = key
 
@@ -68,15 +71,18 @@ class Client:
     ) -> Document:
         """Make one request and return the response body as loaded by the schema.
 
-        `path` has words and ids; all other values go into `query` or `document`, where they are encoded.
+        `path` has words and ids; all other values go into `query` or `document`, where they are encoded. The
+        company's id is in `path` or `query`.
         A 4xx means that the service did nothing. `refusals` adds errors for 4xx statuses; any other 4xx is logged
         as a fault of ours. Everything else but a complete, valid 2xx raises `unclear`, with outcome `unknown`
         unless it was a GET; its default says whether the request may be repeated, which a POST may not. Also
-        raises ChatServiceUnavailableError (nothing was sent), OverloadedError, and RuntimeError after a POST
-        or for any other path.
+        raises ChatServiceUnavailableError (nothing was sent), OverloadedError, and RuntimeError after a POST,
+        for any other path, or without the company's id.
         """
         if not _PATH.fullmatch(path):
             raise RuntimeError("a path has words and ids alone: put other values into `query` or `document`")
+        if self._company_id not in path and self._company_id not in (query or {}).values():
+            raise RuntimeError("name the company, in the path or in `query`: an id alone may be another's")
         if self._correlation.posted:
             raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
         unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)

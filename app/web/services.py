@@ -66,7 +66,7 @@ def in_turn(make: Callable[[], Response]) -> Response:
 
 
 def chat(client: type[C]) -> C:
-    """Create this client of the chat service for the current request."""
+    """Create this client of the chat service for the company that the guard admitted the current request to."""
     state = current_state()
     key = state.attempt.sent_as if state.attempt else os.urandom(16).hex()
-    return client(services().chat, state.correlation, key)
+    return client(services().chat, state.ids["company"], state.correlation, key)

@@ -53,7 +53,7 @@ def behind(wire: Wire, token: str | None = None, slots: int = 1) -> Service:
 
 def chat_service(wire: Wire, token: str | None = None, request: Correlation | None = None) -> Conversations:
     """The chat service on behalf of a request, a new one unless given."""
-    return Conversations(behind(wire, token), request or correlation(), "key-1")
+    return Conversations(behind(wire, token), ACME, request or correlation(), "key-1")
 
 
 def send(chat: Conversations, text: str = "Hello", account: Account = SENDER) -> dict[str, Any]:

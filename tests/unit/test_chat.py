@@ -214,6 +214,6 @@ def test_slots_are_given_back() -> None:
     ):
         wire.answer_chat = answer
         with pytest.raises(ServiceError):
-            send(Conversations(service, correlation(), "key"))
+            send(Conversations(service, ACME, correlation(), "key"))
     wire.answer_chat = answering(GOOD)
-    assert send(Conversations(service, correlation(), "key")) == GOOD
+    assert send(Conversations(service, ACME, correlation(), "key")) == GOOD

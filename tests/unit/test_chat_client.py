@@ -17,6 +17,7 @@ from app.errors import (
 )
 from app.schemas import Answer, Document, page_of, text
 from app.upstream.transport import NoAnswerError, NothingSentError
+from tests.people import ACME, CONVERSATION, GLOBEX
 from tests.unit.services import answering, behind, correlation
 from tests.wire import CHAT, Wire, reply
 
@@ -48,20 +49,24 @@ class Names(Client):
 
     def one(self, method: str) -> Document:
         """A name."""
-        return self._ask(method, "/name", Name, refusals={404: InvalidConversationIdError})
+        return self._ask(method, f"/name/{ACME}", Name, refusals={404: InvalidConversationIdError})
 
     def called(self, name: str) -> Document:
         """The name, from a path that has more than words and ids."""
-        return self._ask("GET", f"/names/{name}", Name)
+        return self._ask("GET", f"/names/{ACME}/{name}", Name)
 
     def page(self, query: Document) -> Document:
         """Names."""
-        return self._ask("GET", "/names", page_of(Name), query=query)
+        return self._ask("GET", f"/names/{ACME}", page_of(Name), query=query)
+
+    def found(self, path: str, query: Document | None = None, document: Document | None = None) -> Document:
+        """The name that is found there."""
+        return self._ask("GET", path, Name, query=query, document=document)
 
 
 def names(wire: Wire, slots: int = 1) -> Names:
     """The client, with so many places."""
-    return Names(behind(wire, slots=slots), correlation(), "key-1")
+    return Names(behind(wire, slots=slots), ACME, correlation(), "key-1")
 
 
 @pytest.mark.parametrize("method", UNCLEAR)
@@ -145,11 +150,35 @@ def test_a_path_has_words_and_ids_alone(wire: Wire, name: str) -> None:
     assert names(wire).called("b2c3d4e5-f6a7") == GOOD
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "document"),
+    [
+        ("/names", None, None),
+        (f"/names/{CONVERSATION}", {}, None),
+        (f"/names/{GLOBEX}", {"company_id": GLOBEX}, None),
+        ("/names", {"like": f"{ACME}-"}, {"company_id": ACME}),
+    ],
+)
+def test_the_company_is_named(wire: Wire, path: str, query: Document | None, document: Document | None) -> None:
+    """Who asks by another id alone could get what is another company's."""
+    wire.answer_chat = answering(GOOD)
+    with pytest.raises(RuntimeError):
+        names(wire).found(path, query, document)
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize(("path", "query"), [(f"/names/{ACME}/x", None), ("/names", {"company_id": ACME})])
+def test_where_the_company_is_named(wire: Wire, path: str, query: Document | None) -> None:
+    """In the path or in the query, which every method has."""
+    wire.answer_chat = answering(GOOD)
+    assert names(wire).found(path, query) == GOOD
+
+
 def test_a_query(wire: Wire) -> None:
     """Its values are encoded."""
     wire.answer_chat = answering(PAGE)
     assert names(wire).page({"page_number": 2, "like": "a&b=ü"}) == PAGE
-    assert wire.chats[0].url == f"{CHAT}/names?page_number=2&like=a%26b%3D%C3%BC"
+    assert wire.chats[0].url == f"{CHAT}/names/{ACME}?page_number=2&like=a%26b%3D%C3%BC"
 
 
 @pytest.mark.parametrize("count", [None, "1", True, 1.5])
