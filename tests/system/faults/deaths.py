@@ -13,8 +13,8 @@ from tests.system.faults.acts import late
 from tests.system.faults.keys import OVER
 from tests.system.faults.loads import in_doubt, once, repeated, under_load
 from tests.system.faults.oracles import judged
-from tests.system.faults.stage import LEASE_SECONDS, Attempt, Report, Stage
-from tests.system.servers import Kind, Server, gunicorn
+from tests.system.faults.stage import LEASE_SECONDS, PATIENT, Attempt, Report, Stage
+from tests.system.servers import OURS, Kind, Server, gunicorn
 
 _CALLERS = 12
 
@@ -60,7 +60,7 @@ def killed_master(stage: Stage, *, alone: bool) -> Report:
 
 def replaced_workers(stage: Stage, times: int) -> Report:
     """SIGHUP, so many times, under load without keys: every send is answered 200."""
-    server = stage.serve()
+    server = stage.serve(OURS, **PATIENT)
     with under_load(*[once(stage, server.port)] * _CALLERS) as attempts:
         for _ in range(times):
             threading.Event().wait(0.5)
@@ -72,7 +72,7 @@ def replaced_workers(stage: Stage, times: int) -> Report:
 def worn_out_workers(stage: Stage, seconds: float) -> Report:
     """Workers that leave after 50 requests each (max_requests): every send is answered 200."""
     kind: Kind = gunicorn("--max-requests", "50")
-    server, seen = stage.serve(kind), set[int]()
+    server, seen = stage.serve(kind, **PATIENT), set[int]()
     ends = monotonic() + seconds
     with under_load(*[once(stage, server.port)] * _CALLERS) as attempts:
         while monotonic() < ends:
@@ -86,7 +86,7 @@ def worn_out_workers(stage: Stage, seconds: float) -> Report:
 def terminated(stage: Stage, sends: int) -> Report:
     """SIGTERM while so many sends are with the chat service: all are answered, and the exit code is 0."""
     stage.laboratory.usual = late(0.6)
-    server, begun = stage.serve(), len(stage.ledger.entries)
+    server, begun = stage.serve(OURS, **PATIENT), len(stage.ledger.entries)
     with ThreadPoolExecutor(sends) as threads:
         under_way = [threads.submit(stage.send, server.port, stage.message()) for _ in range(sends)]
         stage.ledger.await_entries(begun + sends)

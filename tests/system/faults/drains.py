@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from tests.system.clients import Connection
 from tests.system.faults.deaths import all_sent
 from tests.system.faults.loads import Call, under_load
-from tests.system.faults.stage import Attempt, Report, Stage
+from tests.system.faults.stage import PATIENT, Attempt, Report, Stage
 from tests.system.processes import await_until
+from tests.system.servers import OURS
 
 _CALLERS, _BETWEEN_SECONDS = 20, 0.02
 
@@ -18,7 +19,7 @@ def drained(stage: Stage, times: int, gap: float) -> Report:
     """A service is told to stop so many times; each caller sends `gap` seconds after they have connected."""
     attempts, codes = list[Attempt](), list[int]()
     for _ in range(times):
-        server, begun = stage.serve(), len(stage.ledger.entries)
+        server, begun = stage.serve(OURS, **PATIENT), len(stage.ledger.entries)
         with under_load(*[_hesitant(stage, server.port, gap)] * _CALLERS) as told:
             stage.ledger.await_entries(begun + 10 * _CALLERS)
             server.signal(signal.SIGTERM)

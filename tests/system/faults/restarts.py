@@ -6,7 +6,7 @@ from time import monotonic
 from tests.system.faults.acts import late
 from tests.system.faults.deaths import all_sent
 from tests.system.faults.loads import once, under_load
-from tests.system.faults.stage import Report, Stage
+from tests.system.faults.stage import PATIENT, Report, Stage
 from tests.system.proxies import Nginx
 from tests.system.servers import Kind, Server, gunicorn
 
@@ -44,7 +44,7 @@ def rolling_restarts(stage: Stage, way: str, times: int, latency: float) -> Repo
     """
     stage.laboratory.usual = late(latency)
     shared = f"sqlite:///{stage.folder}/state.sqlite3"
-    servers = [stage.prepare(_WEARING, STORE_URL=shared, CHAT_TIMEOUT_SECONDS="10") for _ in range(2)]
+    servers = [stage.prepare(_WEARING, STORE_URL=shared, **PATIENT) for _ in range(2)]
     for server in servers:
         (server.hold() if "held" in way else server).start()
     begun = monotonic()
