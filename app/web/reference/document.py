@@ -82,10 +82,8 @@ def body_of(operation: Operation) -> type[Schema] | None:
 def answer_example(operation: Operation) -> dict[str, Any]:
     """Return the example of a successful response."""
     declaration = operation.declaration
-    return {
-        "message": declaration.message,
-        declaration.under: example_of(declaration.gives) if declaration.gives else {},
-    }
+    given = example_of(declaration.gives) if declaration.gives else {}
+    return {"message": declaration.message, declaration.under: given}
 
 
 def _example(field: fields.Field[Any]) -> Any:  # noqa: ANN401 - of the field's own type
@@ -108,10 +106,12 @@ def _first_line(documented: Any) -> str:  # noqa: ANN401 - a class or a function
 
 def _describe(operation: Operation) -> dict[str, Any]:
     body = body_of(operation)
+    told = (inspect.getdoc(operation.view) or "").partition("\n")[2].strip()
+    sending = published.SENDING if operation.declaration.sends else ""
     return {
         "tags": [tag_of(operation)],
         "summary": summary(operation),
-        "description": describe(operation),
+        "description": "\n\n".join(filter(None, [told, sending])),
         "operationId": operation_id(operation),
         "parameters": _parameters(operation),
         **({"requestBody": _request_body(body)} if body else {}),
@@ -123,13 +123,6 @@ def _describe(operation: Operation) -> dict[str, Any]:
 def summary(operation: Operation) -> str:
     """Return the first line of the view's docstring, without its period."""
     return _first_line(operation.view)
-
-
-def describe(operation: Operation) -> str:
-    """Return the view's docstring without its summary, and the text on sending if the operation sends."""
-    told = inspect.getdoc(operation.view) or ""
-    parts = [told.partition("\n")[2].strip(), published.SENDING if operation.declaration.sends else ""]
-    return "\n\n".join(filter(None, parts))
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:

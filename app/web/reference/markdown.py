@@ -16,17 +16,7 @@ from app.errors import (
     every_error,
 )
 from app.web.declarations import Operation
-from app.web.reference import published
-from app.web.reference.document import (
-    answer_example,
-    body_of,
-    describe,
-    example_of,
-    make,
-    path_of,
-    summary,
-    tag_of,
-)
+from app.web.reference.document import make, path_of, summary, tag_of
 
 _PAGE = """\
 > The index of all pages is at [/llms.txt](/llms.txt).
@@ -87,17 +77,18 @@ def slug(operation: Operation) -> str:
 
 def page(operation: Operation, limit: str) -> str:
     """Return the page of one operation; `limit` is the limit that applies to it."""
+    path, method = path_of(operation), operation.method
     document = make([operation])
-    described = document["paths"][path_of(operation)][operation.method.lower()]
+    described = document["paths"][path][method.lower()]
     return _PAGE.format(
-        summary=summary(operation),
-        method=operation.method,
-        path=path_of(operation),
-        description=describe(operation),
+        summary=described["summary"],
+        method=method,
+        path=path,
+        description=described["description"],
         limit=limit,
         values="\n".join(_values(described)),
-        curl=_curl(operation, document["servers"][0]["url"]),
-        answer=_json(answer_example(operation)),
+        curl=_curl(method, document["servers"][0]["url"] + path, described),
+        answer=_json(_content(described["responses"]["200"])["example"]),
         failures="\n".join(_failures(operation)),
         document=_json(document),
     )
@@ -118,11 +109,15 @@ def _json(document: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     return json.dumps(document, ensure_ascii=False, indent=2)
 
 
+def _content(described: dict[str, Any]) -> Any:  # noqa: ANN401 - a part of the document
+    return described["content"]["application/json"]
+
+
 def _values(described: dict[str, Any]) -> Iterator[str]:
     for value in described["parameters"]:
         yield _value(value["name"], value["in"], value["schema"], value.get("description"), value["required"])
     if body := described.get("requestBody"):
-        yield from _parts("", body["content"]["application/json"]["schema"])
+        yield from _parts("", _content(body)["schema"])
 
 
 def _parts(prefix: str, schema: dict[str, Any]) -> Iterator[str]:
@@ -158,15 +153,15 @@ def _span(least: float | None, most: float | None, unit: str = "") -> str:
     return f"at least {least}{unit}" if most is None else f"{least} to {most}{unit}"
 
 
-def _curl(operation: Operation, server: str) -> str:
-    path = operation.rule
-    for name in operation.ids:
-        path = path.replace(f"<{name}>", published.IDS.get(name, published.ANOTHER_ID))
-    if operation.declaration.query:
-        path += f"?{urlencode(example_of(operation.declaration.query))}"
-    lines = [f"curl -X {operation.method} {shlex.quote(server + path)}", '-H "Authorization: Bearer $TOKEN"']
-    if body := body_of(operation):
-        example = json.dumps(example_of(body), ensure_ascii=False)
+def _curl(method: str, url: str, described: dict[str, Any]) -> str:
+    given: dict[str, dict[str, str]] = {"path": {}, "query": {}}
+    for value in described["parameters"]:
+        if "example" in value["schema"]:
+            given[value["in"]][value["name"]] = value["schema"]["example"]
+    address = url.format(**given["path"]) + (f"?{urlencode(given['query'])}" if given["query"] else "")
+    lines = [f"curl -X {method} {shlex.quote(address)}", '-H "Authorization: Bearer $TOKEN"']
+    if body := described.get("requestBody"):
+        example = json.dumps(_content(body)["example"], ensure_ascii=False)
         lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(example)}"]
     return " \\\n  ".join(lines)
 
