@@ -31,7 +31,7 @@ from app.web.metrics import Metrics
 from app.web.monitoring import Gauges, Monitor
 from app.web.operations import hooks, operations, register
 from app.web.proxies import Proxied
-from app.web.reference import data, pages
+from app.web.reference import pages
 from config import store_urls
 from config.checks import rate_limit
 from config.logs import dictionary, write
@@ -65,13 +65,13 @@ def create_app(
     app.after_request(made.monitor.note)
     # Hooks that are added to the application after this are refused.
     own_hooks = hooks(app)
-    reference = (data.blueprint, pages.blueprint) if settings.reference else ()
+    reference = (pages.blueprint,) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
         register(app, blueprint)
     declared = operations(app, rate_limit, own_hooks)
     made.monitor.operations = declared
     if settings.reference:
-        data.install(app.extensions, declared, settings.rate_limit)
+        pages.install(app.extensions, declared, settings.rate_limit)
     return app
 
 
