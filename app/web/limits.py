@@ -13,7 +13,6 @@ from flask_limiter import Limiter
 from limits import RateLimitItem, parse
 from limits.storage import Storage
 from limits.strategies import STRATEGIES, RateLimiter
-from limits.util import WindowStats
 
 from app.errors import RateLimitExceededError
 from app.stores import Store
@@ -22,26 +21,28 @@ from app.web.state import RequestState, current_state, verified_user
 _STRATEGY = "one-call"
 
 
+def _unused(*_: Any, **__: Any) -> Any:  # noqa: ANN401 - replaces abstract methods of eight signatures
+    """No limit is checked without being charged, and the headers are set from the decision."""
+    raise NotImplementedError
+
+
 class _StoreHandle(Storage):
     """Carries our store through Flask-Limiter, which creates storages from a URL and options."""
 
     STORAGE_SCHEME = ["send-message"]  # noqa: RUF012 - as limits declares it
     base_exceptions = ()
+    incr = get = get_expiry = check = reset = clear = _unused
 
     def __init__(self, uri: str, *, store: Store) -> None:
         super().__init__(uri)
         self.store = store
-
-    def _unused(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - replaces methods of five signatures
-        raise NotImplementedError
-
-    incr = get = get_expiry = check = reset = clear = _unused
 
 
 class _OneCall(RateLimiter):
     """A moving window, decided by a single store call."""
 
     storage: _StoreHandle
+    test = get_window_stats = _unused
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:  # noqa: ARG002 - always one
         """Charge the request and record the decision in its state."""
@@ -50,14 +51,6 @@ class _OneCall(RateLimiter):
         decision = self.storage.store.hit(key, item.amount, item.get_expiry())
         current_state().decision = decision
         return decision.admitted
-
-    def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """Unused: no limit is checked without being charged."""
-        raise NotImplementedError
-
-    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        """Unused: the headers are set from the decision."""
-        raise NotImplementedError
 
 
 class Limits:
