@@ -1,9 +1,9 @@
 """Host name resolution with a deadline."""
 
-import queue
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from time import monotonic
 from typing import Any
 
@@ -25,22 +25,19 @@ def resolve(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[A
 
 def _look_up(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
     # getaddrinfo(3) takes no timeout and may block for half a minute: its thread is abandoned at the deadline.
-    answers: queue.SimpleQueue[Sequence[Address] | Exception] = queue.SimpleQueue()
+    answer: Future[Sequence[Address]] = Future()
 
     def ask() -> None:
         try:
-            answers.put(lookup(host, port, type=socket.SOCK_STREAM))
+            answer.set_result(lookup(host, port, type=socket.SOCK_STREAM))
         except Exception as error:  # noqa: BLE001  # re-raised in the caller's thread
-            answers.put(error)
+            answer.set_exception(error)
 
     try:
         threading.Thread(target=ask, name="lookup", daemon=True).start()
     except RuntimeError:
         raise socket.gaierror(socket.EAI_AGAIN, "no thread can be started right now") from None
     try:
-        answer = answers.get(timeout=max(0.0, deadline - monotonic()))
-    except queue.Empty:
+        return answer.result(max(0.0, deadline - monotonic()))
+    except TimeoutError:
         raise socket.gaierror(socket.EAI_AGAIN, "no answer in time") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
