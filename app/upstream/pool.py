@@ -22,21 +22,20 @@ class ConnectionPool:
     """Idle connections, latest first, at most MAX_IDLE_CONNECTIONS per origin; safe from any thread.
 
     `clock` returns seconds and measures how long a connection has been idle and open. Connections resolve host
-    names with `lookup`, and trust the CA bundle `cafile`, if given.
+    names with `lookup`.
     """
 
-    def __init__(self, clock: Callable[[], float], lookup: Lookup, cafile: str | None) -> None:
+    def __init__(self, clock: Callable[[], float], lookup: Lookup) -> None:
         self._clock = clock
         self._lookup = lookup
-        self._cafile = cafile
         self._lock = threading.Lock()
         self._idle: dict[Origin, deque[tuple[float, Connection]]] = {}
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Return the TLS context, made once: it takes 60 ms of CPU. Raises HandshakeError."""
+        """Return the TLS context, made once: it takes 60 ms of CPU."""
         with self._lock:
-            self._context = self._context or tls_context(self._cafile)
+            self._context = self._context or tls_context()
             return self._context
 
     def take(self, origin: Origin) -> Connection:

@@ -112,15 +112,9 @@ def refuse_itself(sock: socket.socket) -> None:
         raise ConnectionRefusedError
 
 
-def tls_context(cafile: str | None) -> ssl.SSLContext:
-    """Return a context for TLS 1.2 or newer that verifies the certificate and its host name.
-
-    None is the default trust store. Raises HandshakeError if the CA bundle cannot be read.
-    """
-    try:
-        context = ssl.create_default_context(cafile=cafile)
-    except OSError as error:
-        raise HandshakeError from error
+def tls_context() -> ssl.SSLContext:
+    """Return a context for TLS 1.2 or newer that verifies certificate and host name by the default trust store."""
+    context = ssl.create_default_context()
     # RFC 9110 section 4.3.4: the common name is ignored.
     context.hostname_checks_common_name = False
     context.minimum_version = ssl.TLSVersion.TLSv1_2

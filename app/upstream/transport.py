@@ -96,9 +96,8 @@ class Transport:
     """One request, one response: no redirect, no retry, no proxy, no .netrc, no cookie, no decoding.
 
     Safe from any thread and after a fork; constructing it opens nothing. `clock` (seconds) measures how long
-    connections have been idle and open, `lookup` is called like `socket.getaddrinfo`. Certificates are those of
-    the default trust store, or of the CA bundle `cafile`. A body longer than `max_body_bytes` is an error; a long
-    request raises that limit by six times what it has beyond 8 KiB.
+    connections have been idle and open, `lookup` is called like `socket.getaddrinfo`. A body longer than
+    `max_body_bytes` is an error; a long request raises that limit by six times what it has beyond 8 KiB.
     """
 
     def __init__(
@@ -106,11 +105,10 @@ class Transport:
         *,
         clock: Callable[[], float] = time.monotonic,
         lookup: Lookup = socket.getaddrinfo,
-        cafile: str | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._room = max_body_bytes
-        self._pool = PerProcess(lambda: ConnectionPool(clock, lookup, cafile))
+        self._pool = PerProcess(lambda: ConnectionPool(clock, lookup))
 
     def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
         """Send the request as it is and return its complete response, within `timeout` seconds in all.

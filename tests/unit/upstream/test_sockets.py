@@ -6,9 +6,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,10 +98,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def trusting(authority: Authority) -> Iterator[Transport]:
-    """A transport that believes that CA."""
-    with closing(Transport(cafile=authority.bundle)) as transport:
-        yield transport
+def trusting(authority: Authority, monkeypatch: pytest.MonkeyPatch, transport: Transport) -> Transport:
+    """A transport that believes that CA: OpenSSL's own variable names the default trust store."""
+    monkeypatch.setenv("SSL_CERT_FILE", authority.bundle)
+    return transport
 
 
 def secured(peer: Peer) -> str:
@@ -110,7 +109,7 @@ def secured(peer: Peer) -> str:
 
 
 def test_tls(serve: Serve, trusting: Transport, authority: Authority) -> None:
-    """A peer with a certificate of the given bundle is spoken to, and its connection used again."""
+    """A peer with a certificate of a CA that is believed is spoken to, and its connection used again."""
     peer = serve(answering(OK, OK), context=authority.context("localhost"))
     assert [get(trusting, secured(peer)) for _ in range(2)] == [b"ok", b"ok"]
     assert peer.accepted == 1
@@ -151,6 +150,7 @@ def test_a_common_name_counts_for_nothing(serve: Serve, trusting: Transport, aut
     assert peer.requests == []
 
 
+@pytest.mark.usefixtures("trusting")
 def test_a_name_may_end_with_a_dot(serve: Serve, authority: Authority) -> None:
     """In a URL, where it says that the name is complete; no certificate has it."""
     peer = serve(answering(OK), context=authority.context("localhost"))
@@ -158,7 +158,7 @@ def test_a_name_may_end_with_a_dot(serve: Serve, authority: Authority) -> None:
     def lookup(_: str, *how: Any, **wanted: Any) -> Any:
         return socket.getaddrinfo("127.0.0.1", *how, **wanted)
 
-    with closing(Transport(lookup=lookup, cafile=authority.bundle)) as transport:
+    with closing(Transport(lookup=lookup)) as transport:
         assert get(transport, f"https://localhost.:{peer.port}/") == b"ok"
 
 
@@ -180,9 +180,7 @@ def test_handshakes_that_fail(serve: Serve, trusting: Transport, script: Callabl
 
 
 @pytest.mark.parametrize("end", [Caller.reset, Caller.close])
-def test_peers_that_go_before_the_handshake(
-    serve: Serve, authority: Authority, end: Callable[[Caller], None]
-) -> None:
+def test_peers_that_go_before_the_handshake(serve: Serve, end: Callable[[Caller], None]) -> None:
     """The socket is closed, and nothing plain is left to write to."""
     connected = threading.Event()
 
@@ -194,16 +192,9 @@ def test_peers_that_go_before_the_handshake(
     connected.set()
     select.select([sock], [], [], 5)
     with pytest.raises(HandshakeError):
-        secure(sock, tls_context(authority.bundle), "localhost", time.monotonic() + 5)
+        secure(sock, tls_context(), "localhost", time.monotonic() + 5)
     assert sock.fileno() == -1
     gc.collect()  # an open socket would be an unraisable ResourceWarning, and so an error
-
-
-def test_bundles_that_cannot_be_read(serve: Serve, tmp_path: Path) -> None:
-    """A missing bundle is not the default trust store."""
-    url, bundle = secured(serve(answering(OK))), str(tmp_path / "missing.pem")
-    with closing(Transport(cafile=bundle)) as transport, pytest.raises(NothingSentError, match="tls"):
-        get(transport, url)
 
 
 def test_a_drip_under_tls(serve: Serve, trusting: Transport, authority: Authority) -> None:
