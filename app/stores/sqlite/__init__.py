@@ -14,19 +14,8 @@ from app.processes import PerProcess
 from app.stores import Claim, Decision
 from app.stores.pool import Pool
 from app.stores.records import KEPT, SECOND, WIDTH, decide, judge, lifetime
+from app.stores.sqlite import statements
 from app.stores.sqlite.log import Log
-from app.stores.sqlite.statements import (
-    BEGINNING,
-    CLAIM,
-    CLAIM_NOTE,
-    HIT,
-    HIT_NOTE,
-    LOOK,
-    RELEASE,
-    SETTLE,
-    START,
-    SWEEP,
-)
 from app.stores.sqlite.turns import BUSY_SECONDS, Turns, losing
 
 # A sweep visits more rows than its process can add until the next one: the space of expired rows is soon reused.
@@ -51,7 +40,7 @@ class SqliteStore:
         # SQL tracers wrap a connection in an object of their own, which only its own `close` closes.
         self._connections = Pool(self._open, methodcaller("close"))
         self._hits = itertools.count(1)
-        self._swept = dict(START)
+        self._swept = dict(statements.START)
 
     def hit(self, key: str, limit: int, window: int) -> Decision:
         """Like `Store.hit`; stamps are exact to a millisecond."""
@@ -63,8 +52,8 @@ class SqliteStore:
         with losing, self._turns.get(), self._connections.lend() as connection:
             if tidies:
                 self._sweep(connection)
-            connection.execute(HIT, record)
-            ((admitted, now, stamps),) = connection.execute(HIT_NOTE).fetchall()
+            connection.execute(statements.HIT, record)
+            ((admitted, now, stamps),) = connection.execute(statements.HIT_NOTE).fetchall()
         return decide(admitted=bool(admitted), now=now, stamps=stamps, limit=limit, window=length)
 
     def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
@@ -72,15 +61,16 @@ class SqliteStore:
         lapses, kept = lifetime(lease)
         record = {"key": key, "fingerprint": fingerprint, "owner": owner, "again": again}
         with losing, self._turns.get(), self._connections.lend() as connection:
-            connection.execute(CLAIM, {**record, "lease": lapses, "kept": kept})
-            (claim,) = connection.execute(CLAIM_NOTE, record).fetchall()
+            connection.execute(statements.CLAIM, {**record, "lease": lapses, "kept": kept})
+            (claim,) = connection.execute(statements.CLAIM_NOTE, record).fetchall()
         return judge(*claim)
 
     def settle(self, key: str, fingerprint: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """Like `Store.settle`, in one statement."""
         record = {"key": key, "fingerprint": fingerprint, "owner": owner, "outcome": outcome, "answer": answer}
+        statement = statements.RELEASE if outcome == "not_sent" else statements.SETTLE
         with losing, self._turns.get(), self._connections.lend() as connection:
-            connection.execute(RELEASE if outcome == "not_sent" else SETTLE, {**record, "kept": KEPT})
+            connection.execute(statement, {**record, "kept": KEPT})
 
     def probe(self) -> None:
         """Like `Store.probe`: a real hit, because only a write reveals a full disk or a locked file."""
@@ -93,10 +83,10 @@ class SqliteStore:
     def _sweep(self, connection: sqlite3.Connection) -> None:
         """Visit the next rows of each table, from where this process left off, and delete the expired ones."""
         for table, after in self._swept.items():
-            ((last,),) = connection.execute(LOOK[table], (after, SWEEP_ROWS)).fetchall()
+            ((last,),) = connection.execute(statements.LOOK[table], (after, SWEEP_ROWS)).fetchall()
             if last is not None:
-                connection.execute(SWEEP[table], (after, last))
-            self._swept[table] = START[table] if last is None else last
+                connection.execute(statements.SWEEP[table], (after, last))
+            self._swept[table] = statements.START[table] if last is None else last
 
     def _shorten(self) -> None:
         with losing:
@@ -117,7 +107,7 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = NORMAL")
             # `Log` checkpoints. Beyond 4 MB SQLite would with every commit while other processes write as well.
             connection.execute("PRAGMA wal_autocheckpoint = 0")
-            connection.executescript(BEGINNING)
+            connection.executescript(statements.BEGINNING)
         except BaseException:
             connection.close()
             raise
