@@ -8,11 +8,10 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from functools import cached_property
+from typing import Any
 
 import requests
-from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
 from app.processes import PerProcess
@@ -163,30 +162,23 @@ def _why(error: Exception, *, handed_over: bool) -> tuple[type[TransportError], 
 class _CompleteResponse(requests.Response):
     """A response that was read to its end, in a twelfth of the time of `requests`' own constructor.
 
-    It has every attribute of a Response: what is neither set nor computed on access is as in a new one.
+    It has every attribute of a Response: what is neither set nor computed here is as in a new one.
     """
 
     _content_consumed = True
-    _next = raw = encoding = None
     # The peer's words are not kept.
     reason = ""
-    elapsed = timedelta()
 
     def __init__(self, request: requests.PreparedRequest, received: HTTPResponse) -> None:
         self.request, self.url = request, request.url or ""
         self.status_code, self._fields, self._content = received.status, received.fields, received.body
 
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of whatever type it is there
+        if name not in (new := vars(requests.Response())):
+            raise AttributeError(name)
+        return new[name]
+
     @cached_property
     def headers(self) -> CaseInsensitiveDict[str]:  # type: ignore[override] # requests declares a variable
         """The headers, by case-insensitive names."""
         return CaseInsensitiveDict(self._fields)
-
-    @cached_property
-    def history(self) -> list[requests.Response]:  # type: ignore[override] # as above
-        """The redirects before it: none is followed."""
-        return []
-
-    @cached_property
-    def cookies(self) -> RequestsCookieJar:  # type: ignore[override] # as above
-        """The cookies that were kept: none is."""
-        return RequestsCookieJar()
