@@ -41,7 +41,7 @@ def company_scoped(
                 state.user = user = _authenticate(state, deps.tokens, sends=declaration.sends)
             state.outcome = "not_sent" if declaration.sends else None
             with state.stage("limit"):
-                deps.limits.charge(state, current().endpoint or "", limit)
+                deps.limits.charge(state, user, current().endpoint or "", limit)
             try:
                 company_id, others = _canonical(ids, company_in)
                 nouns = {name.removesuffix("_id"): value for name, value in others.items()}

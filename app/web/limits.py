@@ -15,14 +15,15 @@ from limits.storage import Storage
 from limits.strategies import STRATEGIES, RateLimiter
 
 from app.errors import RateLimitExceededError
+from app.principals import User
 from app.stores import Store
-from app.web.state import RequestState, current_state, verified_user
+from app.web.state import RequestState, current_state
 
 _STRATEGY = "one-call"
 
 
-def _unused(*_: Any, **__: Any) -> Any:  # noqa: ANN401 - replaces abstract methods of eight signatures
-    """No limit is checked without being charged, and the headers are set from the decision."""
+def _unused(*_: Any, **__: Any) -> Any:  # noqa: ANN401 - stands for functions of nine signatures
+    """The guard names who pays, every limit is charged at once, and the headers are set from the decision."""
     raise NotImplementedError
 
 
@@ -59,7 +60,7 @@ class Limits:
     def __init__(self, app: Flask, store: Store, limit: str) -> None:
         STRATEGIES[_STRATEGY] = _OneCall  # type: ignore[assignment] # limits declares only its own strategies
         self._limiter = Limiter(
-            _payer,
+            _unused,
             strategy=_STRATEGY,
             storage_uri="send-message://",
             storage_options={"store": store},  # type: ignore[dict-item] # passed to _StoreHandle unchanged
@@ -70,20 +71,16 @@ class Limits:
         self._limiter.init_app(app)
         self._limit = limit
 
-    def charge(self, state: RequestState, operation: str, limit: str | None) -> None:
+    def charge(self, state: RequestState, user: User, operation: str, limit: str | None) -> None:
         """Charge the verified user once for this operation, by `limit` or else by the default limit.
 
         Raises RateLimitExceededError.
         """
         # Arguments in the same order as in Flask-Limiter's own decorator.
-        if not self._limiter.limiter.hit(_item(limit or self._limit), _payer(), operation):
+        if not self._limiter.limiter.hit(_item(limit or self._limit), user.digest, operation):
             raise RateLimitExceededError(retry_after=state.decision.retry_after if state.decision else None)
 
 
 @cache
 def _item(limit: str) -> RateLimitItem:
     return parse(limit)
-
-
-def _payer() -> str:
-    return verified_user().digest
