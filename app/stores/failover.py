@@ -76,32 +76,15 @@ class FailoverStore:
         era = self._era.get()
         if era.prober is not None:
             raise StoreLostError("lost")
-        try:
-            with self._noticing(era):
-                return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
-        except UnreadableRecordError:
-            raise
-        except StoreLostError as error:
-            # With `again`, an earlier message may be out under this key: it must not be released.
-            if not again:
-                self._owe((key, fingerprint, owner, "not_sent", b""), error)
-            raise
+        # With `again`, an earlier message may be out under this key: it must not be released.
+        owed: _End | None = None if again else (key, fingerprint, owner, "not_sent", b"")
+        with self._noticing(era, owed):
+            return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
 
     def settle(self, key: str, fingerprint: str, owner: str, outcome: Outcome, answer: bytes) -> None:
         """Like `Store.settle`; also tried while the store is lost, as that may have been for a moment only."""
-        try:
-            with self._noticing(self._era.get()):
-                self._shared.settle(key, fingerprint, owner, outcome, answer)
-        except UnreadableRecordError:
-            raise
-        except StoreLostError as error:
-            self._owe((key, fingerprint, owner, outcome, answer), error)
-            raise
-
-    def _owe(self, end: _End, error: StoreLostError) -> None:
-        self._owed.get().append(end)
-        # The loss that this call met may be over, and its prober gone: whoever owes needs one.
-        self._lose(self._era.get(), error)
+        with self._noticing(self._era.get(), (key, fingerprint, owner, outcome, answer)):
+            self._shared.settle(key, fingerprint, owner, outcome, answer)
 
     def probe(self) -> None:
         """Like `Store.probe`, for the shared store."""
@@ -116,8 +99,11 @@ class FailoverStore:
         self._shared.close()
 
     @contextmanager
-    def _noticing(self, era: _Era) -> Iterator[None]:
-        """Wrap a call of the shared store: note and log a loss or an unreadable record, and re-raise it."""
+    def _noticing(self, era: _Era, owed: _End | None = None) -> Iterator[None]:
+        """Wrap a call of the shared store: note and log a loss or an unreadable record, and re-raise it.
+
+        After a loss, `owed` is settled when the store is back.
+        """
         try:
             yield
         except UnreadableRecordError as error:
@@ -125,6 +111,10 @@ class FailoverStore:
             logger.warning("record unreadable: %s; this process decides by itself", reason)
             raise
         except StoreLostError as error:
+            if owed:
+                self._owed.get().append(owed)
+                # The loss that this call met may be over, and its prober gone: whoever owes needs one.
+                era = self._era.get()
             self._lose(era, error)
             raise
 
@@ -169,12 +159,8 @@ class FailoverStore:
 
     def _settle_owed(self) -> None:
         for end in self._take_owed():
-            try:
-                with suppress(UnreadableRecordError):
-                    self._shared.settle(*end)
-            except StoreLostError as error:
-                self._owe(end, error)
-                raise
+            with suppress(UnreadableRecordError):
+                self.settle(*end)
 
     def _take_owed(self) -> Iterator[_End]:
         # The prober of an era that is over may take them beside that of the next.
