@@ -76,10 +76,8 @@ def _is_plain(rule: Rule) -> bool:
 
 
 def _methods(rule: Rule) -> set[str]:
-    """Return the methods that the view itself answers; HEAD comes with GET."""
+    """Return the methods that the rule takes; HEAD comes with GET."""
     methods = set(rule.methods or ())
-    if getattr(rule, "provide_automatic_options", False):
-        methods -= {"OPTIONS"}
     return methods - {"HEAD"} if "GET" in methods else methods
 
 

@@ -138,6 +138,13 @@ def narrow(_: Callable[..., Any]) -> Callable[..., Any]:
     return view
 
 
+def bare() -> Flask:
+    """An application without views that answers nothing by itself, as the factory makes it."""
+    app = Flask("app", static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    return app
+
+
 def application(path: str, method: str, *decorators: Decorator) -> Flask:
     """An application of one view, with these decorators from above to below."""
 
@@ -147,7 +154,7 @@ def application(path: str, method: str, *decorators: Decorator) -> Flask:
     decorated: Callable[..., Any] = view
     for decorator in reversed(decorators):
         decorated = decorator(decorated)
-    app = Flask("app", static_folder=None)
+    app = bare()
     app.add_url_rule(path, "tag.view", decorated, methods=[method])
     return app
 
@@ -307,6 +314,16 @@ def test_a_route_is_a_path_and_its_methods(options: dict[str, Any]) -> None:
         operations(app, rate_limit)
 
 
+def test_nothing_is_answered_in_front_of_the_guard() -> None:
+    """A route may ask Flask to answer OPTIONS, which it does before any view."""
+    app = application("/a/<company_id>", "GET", GUARD, GIVES)
+    view = company_scoped(role="contacts")(GIVES(lambda account: account))
+    methods = {"GET", "OPTIONS"}
+    app.add_url_rule("/b/<company_id>", "tag.other", view, methods=methods, provide_automatic_options=True)
+    with pytest.raises(DeclarationError, match=r"^OPTIONS /b/<company_id> .* operations are GET, POST"):
+        operations(app, rate_limit)
+
+
 def test_a_colon_in_a_path_is_no_converter() -> None:
     """It is a letter like others."""
     assert (
@@ -335,7 +352,7 @@ def test_an_operation_has_a_name_of_its_own() -> None:
 
 def test_a_guard_that_flask_does_not_see_guards_nothing() -> None:
     """Written above the route it is not what Flask calls."""
-    app = Flask("app", static_folder=None)
+    app = bare()
     GUARD(app.get("/a/<company_id>")(GIVES(lambda account: {"account": account})))
     with pytest.raises(DeclarationError, match="anybody could call it"):
         operations(app, rate_limit)
