@@ -76,7 +76,7 @@ def _of_ids(operation: Operation) -> Iterator[str]:
         yield "parts of a path are ids: let their names end in _id, and take other values from the query."
     if any(_names_a_company(name) for name in operation.ids if name != "company_id"):
         yield "the guard alone takes the company id: its path can name no other company."
-    if "<" in operation.rule and any(":" in part.partition(">")[0] for part in operation.rule.split("<")[1:]):
+    if any(":" in part.partition(">")[0] for part in operation.rule.split("<")[1:]):
         yield "parts of a path are text, which the guard looks at: write <company_id> without a converter."
 
 

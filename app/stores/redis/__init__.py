@@ -140,8 +140,6 @@ class RedisStore:
     def _within(self, seconds: float) -> Iterator[Call]:
         try:
             yield Call(time.monotonic() + seconds)
-        except UnreadableRecordError:
-            raise
         except (*LOST, *_UNREADABLE) as error:
             if isinstance(error, ResponseError) and _OF_A_RECORD.search(str(error)):
                 raise UnreadableRecordError(type(error).__name__) from error
