@@ -20,6 +20,7 @@ from app.errors import (
     ChatServiceUnavailableError,
     ForbiddenError,
     InternalError,
+    MessageRejectedError,
     Outcome,
     ServiceError,
 )
@@ -34,6 +35,8 @@ Refusals = Mapping[int, type[ServiceError]]
 # Makes the error, with its reason, of a request that nobody knows the end of.
 Doubt = Callable[..., ServiceError]
 
+# What a message is refused with: each route that sends adds these to its `refusals`.
+REJECTED: Refusals = {400: MessageRejectedError, 413: MessageRejectedError, 422: MessageRejectedError}
 _BUSY = 429
 _REFUSALS: Refusals = {401: ChatServiceAuthError, 403: ForbiddenError}
 _LONGEST_WAIT = 60

@@ -1,17 +1,12 @@
 """Conversations in the chat service: sending a message."""
 
-from app.chat.client import Client, Refusals
-from app.errors import InvalidConversationIdError, MessageRejectedError, SendOutcomeUnknownError
+from app.chat.client import REJECTED, Client, Refusals
+from app.errors import InvalidConversationIdError, SendOutcomeUnknownError
 from app.principals import Account
 from app.schemas import Answer, Document, JsonBoolean, text
 from app.upstream.exchange import OTHER_CONVERSATION
 
-_REFUSALS: Refusals = {
-    400: MessageRejectedError,
-    404: InvalidConversationIdError,
-    413: MessageRejectedError,
-    422: MessageRejectedError,
-}
+_REFUSALS: Refusals = {**REJECTED, 404: InvalidConversationIdError}
 
 
 class SentMessage(Answer):

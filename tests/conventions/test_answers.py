@@ -204,6 +204,18 @@ def test_an_unclear_end_of_a_send_is_unknown(operation: Operation, failure: requ
     assert len(scratch.wire.chats) == 1
 
 
+@pytest.mark.parametrize("operation", [it for it in OPERATIONS if it.declaration.sends], ids=str)
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_message_that_is_refused_is_400(operation: Operation, status: int) -> None:
+    """As documented: whoever is told to try later would repeat for ever what is never accepted."""
+    scratch = Scratch(operation)
+    scratch.wire.answer_chat = lambda *_: reply(status)
+    answer = scratch.call()
+
+    assert told(answer)[:2] == (400, "MESSAGE_REJECTED"), f"{operation}: call _ask with `refusals=REJECTED`."
+    assert answer.headers["X-Send-Outcome"] == "not_sent"
+
+
 @every
 def test_every_answer_is_marked(operation: Operation) -> None:
     """With the request's id, as JSON, and not to be stored."""
