@@ -203,6 +203,24 @@ def test_a_route_that_imports_requests_breaks_a_contract(tree: Tree) -> None:
     assert "app.routes.contacts -> requests" in said
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("from flask import request", "the request itself may name another company"),
+        ("from app.web.state import current", "the request itself may name another company"),
+        ("from app.web.bodies import json_body", "the rest may name another company"),
+        ("from app.web.services import services", "names the company that the guard admitted"),
+        ("from flask import abort", "whose status, code and sentence are documented"),
+        ("from flask import current_app", "another company's caller finds"),
+    ],
+)
+def test_a_route_that_goes_past_its_decorators_does_not_pass(followed: Tree, line: str, told: str) -> None:
+    """What the guard has not looked at, it cannot reach: lint says what to take in its place."""
+    done = followed.start(f"{BIN}/ruff", "check", "--stdin-filename", ROUTE, "-", given=f"{line}\n")
+    (said,) = [it for it in done.stdout.splitlines() if it.startswith("TID251")]
+    assert told in said
+
+
 def test_the_inherited_tests_fail_for_a_careless_route(tree: Tree) -> None:
     """No docstring, no description, another tag than the document has, and a slip in the view: each is told."""
     tree.change('    """Add a contact to a company."""\n', "")
