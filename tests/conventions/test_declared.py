@@ -12,13 +12,24 @@ import pytest
 from marshmallow import fields
 
 from app.principals import Account
-from app.web.declarations import Operation
+from app.web.declarations import Operation, declaration_of
 from app.web.reference import published
 from app.web.reference.document import body_of, example_of
 from tests.conftest import ENVIRON
 from tests.conventions.operations import OPERATIONS, Scratch
 
 every = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+# Probes, the version and the reference: they tell nothing of any company.
+FOR_ANYBODY = {
+    "/docs",
+    "/docs/<page>.md",
+    "/docs/assets/<name>",
+    "/health/live",
+    "/health/ready",
+    "/llms.txt",
+    "/openapi.json",
+    "/v1",
+}
 ROOT = Path(__file__).resolve().parents[2]
 # All that the application that is served has, and the one that the factory makes.
 _RULES = """
@@ -119,6 +130,15 @@ def test_its_examples_are_taken(operation: Operation) -> None:
 def test_it_is_of_the_api(operation: Operation) -> None:
     """Its path begins with the version: proxies, alerts and dashboards go by that."""
     assert operation.rule.startswith("/v1/")
+
+
+def test_what_anybody_may_call_is_listed() -> None:
+    """Without a token: @public alone opens no path, whoever writes it has it read here as well."""
+    app = Scratch(OPERATIONS[0]).client.application
+    open_to_all = {
+        it.rule for it in app.url_map.iter_rules() if declaration_of(app.view_functions[it.endpoint]).public
+    }
+    assert open_to_all == FOR_ANYBODY, "Write @company_scoped in place of @public, or list the path here."
 
 
 def test_what_is_served_is_what_the_factory_makes() -> None:
