@@ -17,6 +17,9 @@ pytestmark = [
 ]
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
+STANDING_OUT = """[...document.querySelectorAll(".models .model-box")].filter(it =>
+    it.getBoundingClientRect().right > it.closest(".model-container").getBoundingClientRect().right + 0.5
+).map(it => it.textContent)"""
 FOCUSED = """wanted => {
   const focused = document.activeElement;
   const { outlineStyle, outlineWidth } = getComputedStyle(focused);
@@ -86,6 +89,15 @@ def test_both_pages_fit_a_phone(show: Open, reference: str, inbox: str) -> None:
     assert status(operation) == "200"
     messages.locator("article", has_text=text).wait_for()
     assert (overflow(page), overflow(messages)) == (0, 0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_stands_out_of_its_frame(show: Open, reference: str, scheme: str) -> None:
+    """A schema's box ends where its frame does, and no line of Swagger UI's crosses the page."""
+    page = show(reference, color_scheme=scheme)
+    page.locator(".models .model-box").first.wait_for()
+    assert page.evaluate(STANDING_OUT) == []
+    assert page.locator(".scheme-container").evaluate("it => getComputedStyle(it).boxShadow") == "none"
 
 
 def test_both_pages_can_be_used_by_keyboard(show: Open, running: Launched, reference: str, inbox: str) -> None:
