@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER  # type: ignore[import-untyped]
 
+from app.web.declarations import Operation
 from config.documents import example
+from tests.conventions.operations import OPERATIONS
 from tests.unit.test_settings import REQUIRED, ROOT, start
 
 SHIPPED = ROOT / "docs" / "operating"
@@ -34,6 +36,15 @@ def test_whoever_waits_for_the_service_waits_long_enough() -> None:
 def test_nginx_lets_go_of_connections_before_the_service_does() -> None:
     """A worker that stops keeps idle ones for a while; a request on one that is being closed would be lost."""
     assert number(r"^ *keepalive_timeout (\d+)s;$", (SHIPPED / "nginx.conf").read_text()) < STOP_KEEPALIVE_LINGER
+
+
+@pytest.mark.parametrize("operation", [it for it in OPERATIONS if it.declaration.sends], ids=str)
+def test_nginx_says_what_became_of_a_message(operation: Operation) -> None:
+    """A 502 without an outcome would be an unknown one, although nginx knows that it reached no instance."""
+    path = operation.rule.partition("<")[0]
+    block = rf"location {re.escape(path)} {{[^}}]* error_page 502 504 = @no_answer;"
+    site = (SHIPPED / "nginx.conf").read_text()
+    assert re.search(block, site), f"give {path} a location of its own in nginx.conf."
 
 
 def test_the_unit_sets_what_is_a_setting() -> None:
