@@ -75,7 +75,7 @@ class Client:
         """Make one request and return the response body as loaded by the schema.
 
         `path` has words and ids; all other values go into `query` or `document`, where they are encoded. The
-        company's id is in `path` or `query`.
+        company's id is in `path`, or is `company_id` in `query`.
         A 4xx means that the service did nothing. `refusals` adds errors for 4xx statuses; any other 4xx is logged
         as a fault of ours. Everything else but a complete, valid 2xx raises `unclear`, with outcome `unknown`
         unless it was a GET; its default says whether the request may be repeated, which a POST may not. Also
@@ -84,8 +84,9 @@ class Client:
         """
         if not _PATH.fullmatch(path):
             raise RuntimeError("a path has words and ids alone: put other values into `query` or `document`")
-        if self._company_id not in path and self._company_id not in (query or {}).values():
-            raise RuntimeError("name the company, in the path or in `query`: an id alone may be another's")
+        # No field that a caller fills can have this name.
+        if self._company_id not in path and (query or {}).get("company_id") != self._company_id:
+            raise RuntimeError("name the company, in `path` or as `company_id` in `query`: it may be another's")
         if self._correlation.posted:
             raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
         unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)

@@ -157,6 +157,7 @@ def test_a_path_has_words_and_ids_alone(wire: Wire, name: str) -> None:
         (f"/names/{CONVERSATION}", {}, None),
         (f"/names/{GLOBEX}", {"company_id": GLOBEX}, None),
         ("/names", {"like": f"{ACME}-"}, {"company_id": ACME}),
+        ("/names", {"company": GLOBEX, "like": ACME}, None),
     ],
 )
 def test_the_company_is_named(wire: Wire, path: str, query: Document | None, document: Document | None) -> None:
@@ -169,7 +170,7 @@ def test_the_company_is_named(wire: Wire, path: str, query: Document | None, doc
 
 @pytest.mark.parametrize(("path", "query"), [(f"/names/{ACME}/x", None), ("/names", {"company_id": ACME})])
 def test_where_the_company_is_named(wire: Wire, path: str, query: Document | None) -> None:
-    """In the path or in the query, which every method has."""
+    """In the path, or in the query under a name that no schema of a caller's may have."""
     wire.answer_chat = answering(GOOD)
     assert names(wire).found(path, query) == GOOD
 
