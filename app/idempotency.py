@@ -105,10 +105,16 @@ class Idempotency:
             raise
 
     def _claimed_again(self, mine: Attempt) -> Claim:
-        """Claim a key of unknown outcome, which stays unknown if the store is lost meanwhile."""
+        """Claim a key of unknown outcome, which stays unknown if that fails."""
         try:
             return self._store.claim(mine.key, mine.fingerprint, mine.owner, lease=self._lease, again=True)
         except StoreLostError as error:
+            raise SendOutcomeUnknownError from error
+        except Exception as error:
+            # The claim may be stored: a repeat need not wait until it lapses.
+            self.settle(mine, "unknown", b"")
+            told = {"key": mine.key, "exception": type(error).__name__}
+            logger.error("key not claimed", extra=told)  # noqa: TRY400 - a traceback shows the error's text
             raise SendOutcomeUnknownError from error
 
 

@@ -490,6 +490,34 @@ def test_a_repetition_that_finds_no_store_forgets_nothing(environ: dict[str, str
     assert len(wire.chats) == 1
 
 
+def test_a_repetition_whose_claim_fails_forgets_nothing(
+    environ: dict[str, str], wire: Wire, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unforeseen error after the key was claimed again: the first message may be out, and may be repeated."""
+
+    class Failing(MemoryStore):
+        failures = 1
+
+        def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
+            claim = super().claim(key, fingerprint, owner, lease=lease, again=again)
+            self.failures -= again
+            if again and self.failures == 0:
+                raise MemoryError
+            return claim
+
+    caller = caller_of({**environ, "CHAT_SERVICE_DEDUPES": "true"}, wire, Failing())
+    deliver = wire.answer_chat
+    wire.answer_chat = lambda *_: NoAnswerError("reset")
+    keyed(caller)
+    wire.answer_chat = deliver
+    answer = keyed(caller)
+
+    assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("SEND_OUTCOME_UNKNOWN", "unknown")
+    assert "Retry-After" not in answer.headers
+    assert '"event":"key not claimed"' in capsys.readouterr().err
+    assert (keyed(caller).status_code, len(wire.chats)) == (200, 2)
+
+
 def test_a_store_full_of_keys_keeps_its_windows(environ: dict[str, str], wire: Wire) -> None:
     """Keys are refused then; the limit holds, with and without them."""
     caller = caller_of(environ, wire, MemoryStore(most_keys=1))
