@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
@@ -13,7 +14,7 @@ class ThreadPool(Generic[_Job]):
     """At most `most` threads, each started when there is a job and none is free.
 
     Only the thread that created the pool may submit jobs. They start in order. `do` should not raise: if it does,
-    `fail` is called, and the thread goes on.
+    `fail` is called, and the thread goes on, whatever becomes of that.
 
     Threads wait on a pipe, a byte for each job: `write` releases the GIL, so that the thread it wakes runs at
     once. A thread woken by a queue finds the GIL taken, and sleeps again.
@@ -67,7 +68,9 @@ class ThreadPool(Generic[_Job]):
             try:
                 self._do(job)
             except BaseException:  # noqa: BLE001 - whatever it is, a pool without threads would keep all jobs
-                self._fail()
+                # What kept `do` from saying so may keep this one as well.
+                with suppress(BaseException):
+                    self._fail()
             # Not kept alive until the next one.
             del job
             if len(self._threads) < self._most:
