@@ -149,7 +149,8 @@ class IntakeWorker(AcceptingWorker):
             data = os.read(conn.sock.fileno(), 65536)
         except BlockingIOError:
             return False
-        except OSError:
+        except (OSError, MemoryError):
+            # Reset, or larger than the memory that is left: the connection ends, not the loop.
             data = b""
         return self._adds(conn, data)
 
@@ -159,9 +160,10 @@ class IntakeWorker(AcceptingWorker):
         try:
             is_over: bool = arrival.add(data)
         except Exception:
-            # It ends the connection and nothing else.
-            self.log.exception("bytes not understood")
+            # It ends the connection and nothing else, even if it cannot be logged.
             arrival.has_head = False
+            with contextlib.suppress(Exception):
+                self.log.exception("bytes not understood")
             return True
         if arrival.expects_continue:
             arrival.expects_continue = False

@@ -11,6 +11,7 @@ from errno import EAGAIN, ECONNABORTED, EMFILE, ENFILE, EPROTO
 from signal import SIGTERM
 from threading import Event, Thread
 from typing import NoReturn
+from unittest.mock import Mock
 from weakref import finalize
 
 import pytest
@@ -59,9 +60,10 @@ class Failing(socket.socket):
 
 
 class NotUnderstood(Arrival):
-    """What is waited for of a request, with a fault."""
+    """What is waited for of a request, with a fault once its head is there."""
 
     def add(self, _: bytes) -> NoReturn:
+        self.has_head = True
         raise MemoryError
 
 
@@ -199,16 +201,29 @@ def test_the_loop_waits_for_nobody_who_is_to_go_on() -> None:
         assert not loop.is_alive()
 
 
-def test_bytes_that_nobody_understands_end_their_connection_alone() -> None:
+@pytest.mark.parametrize("error", [ConnectionResetError, MemoryError])
+def test_bytes_that_cannot_be_read_end_their_connection_alone(error: type[Exception]) -> None:
+    """As if the client had hung up; the loop goes on."""
+    with served() as worker:
+        conn = worker.accept()
+        conn.sock = Mock(fileno=Mock(side_effect=error))
+        assert worker.worker._reads(conn)
+        assert (conn.arrival.has_head, conn.arrival.is_cut) == (False, True)
+
+
+@pytest.mark.parametrize("log", [Mock(), None], ids=["logged", "not even logged"])
+def test_bytes_that_nobody_understands_end_their_connection_alone(log: Mock | None) -> None:
     """The loop goes on, and counts right: a fault of ours in reading from one client is none of the others'."""
     with served() as worker:
         conn = worker.accept()
+        worker.worker.log = log
         conn.arrival = NotUnderstood(65536)
         worker.client.sendall(b"x")
         worker.serve()
         worker.client.settimeout(PATIENCE)
         assert worker.client.recv(1) == b""
         assert worker.worker.nr_conns == 0
+        assert log is None or log.exception.call_args.args == ("bytes not understood",)
 
 
 def test_a_failure_that_cannot_be_logged_ends_its_connection_alone() -> None:
