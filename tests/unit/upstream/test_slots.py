@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -27,6 +29,33 @@ def test_given_back_after_any_end(error: type[BaseException]) -> None:
     for _ in range(3):
         with pytest.raises(error), slots:
             raise error
+
+
+# In a process of its own, in which nothing traces it (coverage is told by the environment): that needs memory too.
+WITHOUT_MEMORY = """
+import _testcapi
+from app.upstream.slots import Slots
+
+slots = Slots(24)
+for _ in range(24):
+    slots.__enter__()
+ends = iter([slots.__exit__] * 24)
+_testcapi.set_nomemory(0)
+try:
+    for end in ends:
+        end(None, None, None)
+finally:
+    _testcapi.remove_mem_hooks()
+    print(slots.in_use)
+"""
+
+
+def test_given_back_without_memory() -> None:
+    """Where no allocation succeeds: a slot that is not given back is lost until the process ends."""
+    pytest.importorskip("_testcapi")
+    command = [sys.executable, "-c", WITHOUT_MEMORY]
+    ended = subprocess.run(command, env={}, capture_output=True, timeout=60, check=False)
+    assert (ended.stdout, ended.stderr) == (b"0\n", b"")
 
 
 def test_a_refusal_gives_nothing_back() -> None:
