@@ -116,8 +116,12 @@ class Accounts:
         if len(user.id) > LONGEST_REMEMBERED_ID:
             return
         with self._lock:
-            _, before = self._known.pop(user, (0.0, None))
+            until, before = self._known.get(user, (0.0, None))
+            if until > expires:
+                # Another thread found this lookup late, and has had the answer of its own since.
+                return
             self._known[user] = (expires, accounts)
+            self._known.move_to_end(user)
             self._size += _size(accounts) - _size(before)
             while self._size > _LARGEST:
                 _, (_, forgotten) = self._known.popitem(last=False)

@@ -10,6 +10,7 @@ from app.principals import Account, User
 from app.upstream.exchange import Exchanged
 from app.upstream.slots import Slots
 from tests.people import ACME, GLOBEX, ISSUER, account
+from tests.system.processes import await_until
 from tests.unit.clocks import Clock
 from tests.unit.services import FOUND, account_service, answering, correlation, find
 from tests.wire import Answer, Wire, reply
@@ -93,6 +94,57 @@ def test_without_a_lifetime_nobody_shares_a_question(wire: Wire, slots: Slots, c
     accounts = Accounts(account_service(wire, slots=slots), lifetime=0, clock=clock)
     with ThreadPoolExecutor(2) as pool:
         assert [each.result(20) for each in [pool.submit(find, accounts) for _ in range(2)]] == [FOUND, FOUND]
+    assert len(wire.lookups) == 2
+
+
+@pytest.mark.parametrize(("seconds", "questions"), [(60.9, 1), (61, 2)])
+def test_a_question_is_waited_for_until_it_must_be_over(
+    wire: Wire, slots: Slots, clock: Clock, seconds: float, questions: int
+) -> None:
+    """A second after its deadline it is asked anew: whoever asked it has failed."""
+    asked, late = threading.Event(), threading.Event()
+
+    def answer(_: str) -> Answer:
+        asked.set()
+        late.wait(10)
+        return reply(200, {"accounts": [account(ACME)]})
+
+    wire.answer_accounts = answer
+    accounts = Accounts(account_service(wire, slots=slots), lifetime=300, clock=clock)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(find, accounts)
+        asked.wait(10)
+        clock.now += seconds
+        second = pool.submit(find, accounts)
+        await_until(lambda: slots.in_use == 2 and len(wire.lookups) == questions, lambda: "it asks otherwise", 10)
+        late.set()
+        assert [first.result(10), second.result(10)] == [FOUND, FOUND]
+    assert len(wire.lookups) == questions
+
+
+def test_a_late_answer_replaces_no_later_one(wire: Wire, slots: Slots, clock: Clock) -> None:
+    """Who has lost an account meanwhile does not get it back."""
+    asked, late = threading.Event(), threading.Event()
+
+    def answer(_: str) -> Answer:
+        if asked.is_set():
+            return reply(404)
+        asked.set()
+        late.wait(10)
+        return reply(200, {"accounts": [account(ACME)]})
+
+    wire.answer_accounts = answer
+    accounts = Accounts(account_service(wire, slots=slots), lifetime=300, clock=clock)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(find, accounts)
+        asked.wait(10)
+        clock.now += 61
+        with pytest.raises(NoAccountError):
+            find(accounts)
+        late.set()
+        assert first.result(10) == FOUND
+    with pytest.raises(NoAccountError):
+        find(accounts)
     assert len(wire.lookups) == 2
 
 
