@@ -148,6 +148,30 @@ def test_a_late_answer_replaces_no_later_one(wire: Wire, slots: Slots, clock: Cl
     assert len(wire.lookups) == 2
 
 
+def test_a_late_answer_ends_no_later_question(accounts: Accounts, wire: Wire, slots: Slots, clock: Clock) -> None:
+    """Whoever comes then waits for the question that is under way, and asks none."""
+    ends = [threading.Event(), threading.Event()]
+
+    def answer(_: str) -> Answer:
+        ends[len(wire.lookups) > 1].wait(10)
+        return reply(200, {"accounts": [account(ACME)]})
+
+    wire.answer_accounts = answer
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(find, accounts)
+        await_until(lambda: len(wire.lookups) == 1, lambda: "nobody asks", 10)
+        clock.now += 30
+        second = pool.submit(find, accounts)
+        await_until(lambda: len(wire.lookups) == 2, lambda: "nobody asks again", 10)
+        ends[0].set()
+        assert first.result(10) == FOUND
+        third = pool.submit(find, accounts)
+        await_until(lambda: slots.in_use == 2, lambda: "it does not wait", 10)
+        ends[1].set()
+        assert [second.result(10), third.result(10)] == [FOUND, FOUND]
+    assert len(wire.lookups) == 2
+
+
 def test_users_of_two_issuers(accounts: Accounts, wire: Wire) -> None:
     """The same id means another user where another issuer gave it: nothing is shared."""
     find(accounts)
