@@ -238,6 +238,19 @@ def test_a_failure_that_cannot_be_logged_ends_its_connection_alone() -> None:
         assert worker.client.recv(1) == b""
 
 
+def test_a_failure_that_was_not_logged_is_logged_by_its_thread() -> None:
+    """So that there is a line for it if at all possible."""
+    with served() as worker:
+        lines = Mock(side_effect=[MemoryError, None])
+        worker.worker.wsgi, worker.worker.log = None, Mock(log=Mock(side_effect=MemoryError), exception=lines)
+        worker.accept()
+        worker.worker.tpool = pool = worker.worker.get_thread_pool()
+        worker.client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        worker.serve()
+        pool.shutdown(wait=True)
+        assert [call.args for call in lines.call_args_list] == [("no answer",), ("connection lost",)]
+
+
 def test_who_is_cut_is_told_that_the_connection_closes() -> None:
     """What of the body is still to come must not be the next request (RFC 9112 section 9.6)."""
     with served() as worker:
