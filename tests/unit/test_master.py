@@ -22,7 +22,7 @@ from config.serving.master import STOPS, Killer, mend
 class Master(SimpleNamespace):
     """What is used of gunicorn's: it finds these signals together, and starts workers as it is told."""
 
-    def __init__(self, *outcomes: int | OSError, signals: tuple[int, ...] = ()) -> None:
+    def __init__(self, *outcomes: int | Exception, signals: tuple[int, ...] = ()) -> None:
         super().__init__(
             log=Mock(),
             spawn_worker=Mock(side_effect=outcomes),
@@ -42,6 +42,14 @@ def test_what_keeps_a_worker_from_being_started_is_told_once() -> None:
     assert [master.spawn_worker() for _ in range(5)] == [None, None, None, 7, None]
     told = [call.kwargs["extra"]["exception"] for call in master.log.error.call_args_list]
     assert told == ["BlockingIOError", "OSError", "BlockingIOError"]
+
+
+def test_what_is_no_lack_of_the_systems_is_not_tried_again() -> None:
+    """A bug would be met every second, and be taken for a machine that is short of something."""
+    master = Master(ZeroDivisionError(), 7)
+    with pytest.raises(ZeroDivisionError):
+        master.spawn_worker()
+    assert master.log.error.call_args_list == []
 
 
 @pytest.mark.parametrize("error", ["MemoryError", "BrokenPipeError"])
