@@ -265,7 +265,7 @@ class ChatServiceUnavailableError(ServerError):
     """The chat service could not be reached, or refused in a way that is not the caller's fault."""
 
     code = "CHAT_SERVICE_UNAVAILABLE"
-    sentence = "The chat service cannot be reached, please try again later."
+    sentence = "The chat service is not available at the moment, please try again later."
     retry_after = 2
 
 

@@ -10,7 +10,7 @@ from tests.wire import Answer, Wire, reply
     [
         (
             NothingSentError("refused"),
-            "The chat service cannot be reached, please try again later. Nothing was sent.",
+            "The chat service is not available at the moment, please try again later. Nothing was sent.",
         ),
         (reply(401), "The chat service refused this service's credential. Nothing was sent."),
         (reply(400), "The chat service does not accept this message; change it before you send it again."),
