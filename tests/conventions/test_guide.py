@@ -212,6 +212,8 @@ def test_a_route_that_imports_requests_breaks_a_contract(tree: Tree) -> None:
         ("from app.web.services import services", "names the company that the guard admitted"),
         ("from flask import abort", "whose status, code and sentence are documented"),
         ("from flask import current_app", "another company's caller finds"),
+        ("from flask.globals import request", "the request itself may name another company"),
+        ("from werkzeug.exceptions import abort", "whose status, code and sentence are documented"),
     ],
 )
 def test_a_route_that_goes_past_its_decorators_does_not_pass(followed: Tree, line: str, told: str) -> None:
