@@ -35,7 +35,7 @@ class SqliteStore:
     def __init__(self, path: str) -> None:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would look at the disk
         self._making = PerProcess(threading.Lock)
-        self._log = Log(self._path)
+        self._log = Log(self._path, self._connect)
         self._turns = PerProcess(Turns)
         # SQL tracers wrap a connection in an object of their own, which only its own `close` closes.
         self._connections = Pool(self._open, methodcaller("close"))
@@ -48,7 +48,8 @@ class SqliteStore:
         record = {"key": key, "window": length, "length": limit * WIDTH}
         tidies = next(self._hits) % SWEEP_EVERY == 0
         if tidies:
-            self._shorten()
+            with losing:
+                self._log.keep_short()
         with losing, self._turns.get(), self._connections.lend() as connection:
             if tidies:
                 self._sweep(connection)
@@ -78,6 +79,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Like `Store.close`."""
+        self._log.close()
         self._connections.close()
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
@@ -88,19 +90,9 @@ class SqliteStore:
                 connection.execute(statements.SWEEP[table], (after, last))
             self._swept[table] = statements.START[table] if last is None else last
 
-    def _shorten(self) -> None:
-        with losing:
-            if self._log.is_long():
-                with self._connections.lend() as connection:
-                    self._log.shorten(connection)
-
     def _open(self) -> sqlite3.Connection:
         self._make_file()
-        # SQLite itself would create a missing file readable by everybody.
-        name = f"{self._path.as_uri()}?mode=rw"
-        connection = sqlite3.connect(
-            name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
-        )
+        connection = self._connect()
         try:
             _write_ahead(connection)
             # In WAL mode commits survive the death of any process, not a power cut: docs/adr/0003-idempotency.md.
@@ -112,6 +104,11 @@ class SqliteStore:
             connection.close()
             raise
         return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        # SQLite itself would create a missing file readable by everybody.
+        name = f"{self._path.as_uri()}?mode=rw"
+        return sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
 
     def _make_file(self) -> None:
         # Path.mkdir(parents=True) applies its mode to the last folder only.

@@ -4,46 +4,79 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from app.processes import PerProcess
 from app.stores.sqlite.turns import BUSY_SECONDS
 
 # The first process to find the WAL above this size truncates it.
-LOG_BYTES = 8_388_608
+LOG_BYTES = 4_194_304
 # Truncating blocks writers until the disk has what was written during the last checkpoint, so it follows only a
 # checkpoint that was quick or left nothing over. On a slow disk the WAL may grow.
 _QUICK_SECONDS = BUSY_SECONDS / 2
 _ROUNDS = 3
-_SET_BUSY_TIMEOUT = f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}"
+
+
+class _State:
+    """What belongs to one process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.thread: threading.Thread | None = None
+        self.failure: Exception | None = None
 
 
 class Log:
     """The WAL of the store at `path`. SQLite itself restarts it only once nobody writes for a while."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
         self._log = path.with_name(f"{path.name}-wal")
-        # Without it, two threads whose first calls coincide would open the file twice.
-        self._opening = PerProcess(threading.Lock)
+        self._connect = connect
+        self._state = PerProcess(_State)
         # One per process, never closed: closing a descriptor drops all locks of the process on the file (POSIX).
         self._file = PerProcess(lambda: os.open(path, os.O_RDONLY))
 
-    def is_long(self) -> bool:
-        """Return whether the WAL is too long. Before the first connection and after the last there is none."""
+    def keep_short(self) -> None:
+        """Start truncating the WAL if it is too long, in a thread of its own: no caller waits for the disk.
+
+        Raises what the last attempt of this process raised, once: sqlite3.Error, OSError.
+        """
+        state = self._state.get()
+        failure, state.failure = state.failure, None
+        if failure:
+            raise failure
+        # If no thread can be started right now, a later call tries again.
+        with state.lock, suppress(RuntimeError):
+            if self._is_long() and not (state.thread and state.thread.is_alive()):
+                thread = threading.Thread(target=self._try, args=(state,), name="store-log", daemon=True)
+                thread.start()
+                state.thread = thread
+
+    def close(self) -> None:
+        """Wait for the attempt in progress."""
+        thread = self._state.get().thread
+        if thread:
+            thread.join()
+
+    def _is_long(self) -> bool:
+        # Before the first connection and after the last there is none.
         try:
             return self._log.stat().st_size > LOG_BYTES
         except FileNotFoundError:
             return False
 
-    def shorten(self, connection: sqlite3.Connection) -> None:
-        """Checkpoint the WAL to the disk and truncate it, unless that stays slow.
+    def _try(self, state: _State) -> None:
+        try:
+            with closing(self._connect()) as connection:
+                self._shorten(connection)
+        except Exception as error:  # noqa: BLE001 - raised by the next call
+            state.failure = error
 
-        Most of it goes to the disk while others write; if that is slow and leaves something over, it is repeated.
-        Truncating waits neither for another process that does the same nor for one with a long read: the next
-        process that finds the WAL too long tries again. Raises sqlite3.Error and OSError.
-        """
-        with self._opening.get():
-            file = self._file.get()
+    def _shorten(self, connection: sqlite3.Connection) -> None:
+        # Most of it goes to the disk while others write; while that is slow and leaves something over, once more.
+        file = self._file.get()
         for _ in range(_ROUNDS):
             began = time.monotonic()
             ((busy, logged, moved),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -60,6 +93,7 @@ class Log:
 
 
 def _begin_anew(connection: sqlite3.Connection) -> None:
+    # Wait neither for another process that does the same nor for one with a long read: the next process that finds
+    # the WAL too long tries again.
     connection.execute("PRAGMA busy_timeout = 0")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    connection.execute(_SET_BUSY_TIMEOUT)

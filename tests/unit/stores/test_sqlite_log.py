@@ -1,7 +1,9 @@
 """The log that SQLite writes ahead (WAL): it stays short, and to keep it so stops nobody."""
 
+import errno
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from app.stores.sqlite import SWEEP_EVERY, SWEEP_ROWS, SqliteStore
+from app.stores import StoreLostError
+from app.stores.sqlite import SWEEP_ROWS, SqliteStore
 from app.stores.sqlite.log import LOG_BYTES
 from app.stores.sqlite.turns import BUSY_SECONDS
 from tests.unit.stores.databases import holding
@@ -51,6 +54,23 @@ def checkpointing(path: Path) -> Iterator[None]:
         yield
 
 
+def make_long(store: SqliteStore) -> None:
+    """Enough for it to be begun anew more than once, and that has been done or given up."""
+    hit_often(store)
+    store._log.close()
+
+
+def hit_often(store: SqliteStore) -> None:
+    for number in range(HITS):
+        assert store.hit(f"user:{number}", 30, 60).admitted
+
+
+def look_after(store: SqliteStore) -> None:
+    """What a hit begins once in a while has been done, and nobody wrote meanwhile."""
+    store._log.keep_short()
+    store._log.close()
+
+
 def log_of(path: Path) -> int:
     return path.with_name(f"{path.name}-wal").stat().st_size
 
@@ -87,10 +107,10 @@ def test_a_reader_is_not_waited_for(store: SqliteStore, path: Path) -> None:
         with ThreadPoolExecutor(2) as threads:
             decisions = threads.map(lambda number: store.hit(f"user:{number}", 30, 60), range(HITS))
             assert all(decision.admitted for decision in decisions)
+        store._log.close()
         assert log_of(path) > 2 * LOG_BYTES
         reader.execute("COMMIT")
-    for _ in range(SWEEP_EVERY * 8):
-        store.hit("a", 30, 60)
+    look_after(store)
 
     assert log_of(path) < LOG_BYTES
 
@@ -99,26 +119,57 @@ def test_another_process_that_does_it_is_not_waited_for(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it writes the log down no hit fails, and the log is left to it, with the syncing."""
+    synced: list[int] = []
     store.hit("a", 30, 60)
     with checkpointing(path), monkeypatch.context() as patched:
-        patched.setattr(os, "fdatasync", lambda _: pytest.fail("synced"))
-        for number in range(HITS):
-            assert store.hit(f"user:{number}", 30, 60).admitted
-        assert log_of(path) > 2 * LOG_BYTES
-    for _ in range(SWEEP_EVERY * 8):
-        store.hit("a", 30, 60)
+        patched.setattr(os, "fdatasync", synced.append)
+        make_long(store)
+        assert (log_of(path) > 2 * LOG_BYTES, synced) == (True, [])
+    look_after(store)
 
     assert log_of(path) < LOG_BYTES
 
 
-def test_a_connection_is_as_patient_as_before(store: SqliteStore, path: Path) -> None:
-    """Who has begun the log anew waits for other processes again."""
-    for number in range(HITS):
-        store.hit(f"user:{number}", 30, 60)
-    with store._connections.lend() as connection:
-        patience = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+def test_nobody_waits_for_the_disk(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the disk takes its time hits go on, and the log is left to the thread that waits for it."""
+    hits_ended = threading.Event()
+    waited: list[bool] = []
+    monkeypatch.setattr(os, "fdatasync", lambda _: waited.append(hits_ended.wait(30)))
+    hit_often(store)
+    hits_ended.set()
+    store._log.close()
 
-    assert (log_of(path) < LOG_BYTES * 2, patience) == (True, BUSY_SECONDS * 1000)
+    assert waited == [True]
+
+
+def test_what_the_disk_refuses_is_told(store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that does not get to the disk is a lost store: the next hit that looks after it says so, no other."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreLostError, match="OSError"):
+            make_long(store)
+    look_after(store)
+
+    assert log_of(path) < LOG_BYTES
+
+
+def test_it_needs_no_thread_at_once(store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be started hits go on, and it is begun anew once one can."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        hit_often(store)
+        assert log_of(path) > 2 * LOG_BYTES
+    look_after(store)
+
+    assert log_of(path) < LOG_BYTES
 
 
 def test_it_is_on_the_disk_before_anybody_has_to_wait(
@@ -127,7 +178,7 @@ def test_it_is_on_the_disk_before_anybody_has_to_wait(
     """To begin it anew keeps everybody from writing, so what came while the disk took long goes there before."""
     synced: list[int] = []
     store.hit("a", 30, 60)
-    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM windows").fetchall()
 
@@ -141,6 +192,7 @@ def test_it_is_on_the_disk_before_anybody_has_to_wait(
         monkeypatch.setattr(os, "fdatasync", sync)
         for number in takewhile(lambda _: not synced, range(HITS)):
             store.hit(f"user:{number}", 30, 60)
+        store._log.close()
 
     assert synced == [path.stat().st_ino] * 2
     assert log_of(path) < LOG_BYTES / 2
