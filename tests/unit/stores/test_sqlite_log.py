@@ -131,13 +131,19 @@ def test_another_process_that_does_it_is_not_waited_for(
 
 
 def test_nobody_waits_for_the_disk(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the disk takes its time hits go on, and the log is left to the thread that waits for it."""
+    """While the disk takes its time hits go on: one thread waits for it, and whoever closes the store."""
     hits_ended = threading.Event()
     waited: list[bool] = []
-    monkeypatch.setattr(os, "fdatasync", lambda _: waited.append(hits_ended.wait(30)))
+
+    def sync(_: int) -> None:
+        in_time = hits_ended.wait(30)
+        time.sleep(BUSY_SECONDS)
+        waited.append(in_time)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
     hit_often(store)
     hits_ended.set()
-    store._log.close()
+    store.close()
 
     assert waited == [True]
 
