@@ -107,7 +107,7 @@ class NoAccountError(IncompleteError):
 
 
 class InvalidIdError(BadRequestError):
-    """Another id of the path is not written as 8-4-4-4-12 hexadecimal digits; the sentence names it."""
+    """Another id of the path is not written as 8-4-4-4-12 hexadecimal digits, or names nothing in the company."""
 
     code = "INVALID_ID"
     sentence = "Invalid ID"
