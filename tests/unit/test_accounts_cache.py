@@ -199,6 +199,18 @@ def test_memory_is_bounded_by_accounts(accounts: Accounts, wire: Wire) -> None:
     assert [str(request.url).split("/")[-2] for request in wire.requests] == ["a", "b", "a"]
 
 
+def test_a_later_answer_takes_the_room_of_the_earlier(accounts: Accounts, wire: Wire, clock: Clock) -> None:
+    """Its user is again the one that was seen last, and has no less room for the others."""
+    a_third = reply(200, {"accounts": [account(ACME)] * 13_000})
+    wire.answer_accounts = lambda _: a_third
+    find(accounts, "a")
+    find(accounts, "b")
+    clock.now += 30
+    for user in ("a", "c", "d", "a"):
+        find(accounts, user)
+    assert [str(request.url).split("/")[-2] for request in wire.requests] == ["a", "b", "a", "c", "d"]
+
+
 def crowd(accounts: Accounts) -> list[Account | ServiceError]:
     """What twenty threads of one user get at once."""
     together = threading.Barrier(CROWD)
