@@ -108,7 +108,7 @@ class FailoverStore:
             yield
         except UnreadableRecordError as error:
             reason = str(error)
-            logger.warning("record unreadable: %s; this process decides by itself", reason)
+            logger.warning("record unreadable: %s; all others can be used", reason)
             raise
         except StoreLostError as error:
             if owed:

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -152,6 +153,23 @@ def test_a_bad_record_keeps_no_store_lost(store: FailoverStore, shared: Shared) 
     assert store.claim("good", "fingerprint", "owner", lease=60, again=False) == Claim(ClaimState.NEW)
 
 
+def test_bad_records_keep_no_outcome_from_being_recorded(
+    store: FailoverStore, shared: Shared, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many there are. What is told of each is true of a key too, about which no process decides alone."""
+    shared.lost = True
+    for key in ("bad", "worse", "worst", "good"):
+        with pytest.raises(StoreLostError):
+            store.settle(key, "fingerprint", "owner", "sent", b"answer")
+    shared.unreadable = {"bad", "worse", "worst"}
+    shared.lost = False
+    wait_for(lambda: not (store.degraded or probers()))
+
+    told = [record.message for record in caplog.records if record.message.startswith("record")]
+    assert told == ["record unreadable: state; all others can be used"] * 3
+    assert shared.claim("good", "fingerprint", "another", lease=60, again=False).answer == b"answer"
+
+
 def test_an_outcome_that_fails_after_the_loss_is_recorded_all_the_same(
     store: FailoverStore, shared: Shared
 ) -> None:
@@ -173,6 +191,31 @@ def test_an_outcome_that_fails_after_the_loss_is_recorded_all_the_same(
     shared.failing.set()
     thread.join()
     wait_for(lambda: shared.claim("key", "fingerprint", "x", lease=60, again=False).answer == b"answer")
+
+
+class Faltering(Shared):
+    """Settles nothing at first, although it can be used."""
+
+    failures = 3
+
+    def settle(self, *end: Any) -> None:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise StoreLostError("out of reach")
+        super().settle(*end)
+
+
+def test_an_outcome_that_fails_again_is_recorded_all_the_same() -> None:
+    """It is owed until it is recorded: a store that could be used just now may be lost again."""
+    shared = Faltering()
+    store = FailoverStore(shared, processes=4, probe_every=SOON)
+    store.claim("key", "fingerprint", "owner", lease=60, again=False)
+    with pytest.raises(StoreLostError):
+        store.settle("key", "fingerprint", "owner", "sent", b"answer")
+    wait_for(lambda: shared.settling > 0 and not probers())
+    store.close()
+
+    assert shared.claim("key", "fingerprint", "x", lease=60, again=False) == Claim(ClaimState.SENT, b"answer")
 
 
 class Late(logging.Handler):
