@@ -1,6 +1,7 @@
 """Idempotency-Key on a route that sends, in process."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -493,7 +494,7 @@ def test_a_repetition_that_finds_no_store_forgets_nothing(environ: dict[str, str
 def test_a_repetition_whose_claim_fails_forgets_nothing(
     environ: dict[str, str], wire: Wire, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An unforeseen error after the key was claimed again: the first message may be out, and may be repeated."""
+    """An unforeseen error after the key was claimed again: its message may be out, and alone may be repeated."""
 
     class Failing(MemoryStore):
         failures = 1
@@ -514,7 +515,10 @@ def test_a_repetition_whose_claim_fails_forgets_nothing(
 
     assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("SEND_OUTCOME_UNKNOWN", "unknown")
     assert "Retry-After" not in answer.headers
-    assert '"event":"key not claimed"' in capsys.readouterr().err
+    (line,) = [it for it in capsys.readouterr().err.splitlines() if '"event":"key not claimed"' in it]
+    assert (json.loads(line)["exception"], len(json.loads(line)["key"])) == ("MemoryError", 64)
+    other = keyed(caller, json={"message_body": "Another text"})
+    assert other.get_json()["code"] == "IDEMPOTENCY_KEY_REUSED"
     assert (keyed(caller).status_code, len(wire.chats)) == (200, 2)
 
 
