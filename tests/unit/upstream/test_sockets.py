@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -83,6 +84,13 @@ def test_a_resolver_that_hangs() -> None:
     with closing(Transport(lookup=lookup)) as transport, pytest.raises(NothingSentError, match="dns"):
         get(transport, "http://chat.test/", timeout=TOTAL)
     released.set()
+
+
+def test_a_resolver_that_has_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none can be started right now the request fails as for a name that nobody knows at the moment."""
+    monkeypatch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError))
+    with closing(Transport()) as transport, pytest.raises(NothingSentError, match="dns"):
+        get(transport, "http://chat.test/")
 
 
 def test_a_name_without_addresses() -> None:
