@@ -38,6 +38,6 @@ def _look_up(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[
     except RuntimeError:
         raise socket.gaierror(socket.EAI_AGAIN, "no thread can be started right now") from None
     try:
-        return answer.result(max(0.0, deadline - monotonic()))
+        return answer.result(deadline - monotonic())
     except TimeoutError:
         raise socket.gaierror(socket.EAI_AGAIN, "no answer in time") from None
