@@ -19,8 +19,10 @@ MAX_ANSWER_BYTES = 1_048_576
 _OK, _NOT_FOUND = 200, 404
 # A lookup that has not ended so many seconds after its deadline never will: its thread has failed.
 _SLACK = 1.0
-# Users plus their accounts in the cache, about 20 MB; beyond this, the least recently used users are evicted.
+# Sizes of users in the cache (`_size`), about 20 MB; beyond this, the least recently used users are evicted.
 _LARGEST = 40_000
+# Bytes of ids and roles that the size of an account has room for, and those of a role beside its name.
+_ROOM, _ROLE = 400, 100
 
 
 class _Question:
@@ -46,7 +48,8 @@ class Accounts:
         self._patience = service.timeout + _SLACK
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: OrderedDict[User, tuple[float, tuple[Account, ...]]] = OrderedDict()
+        # When it expires, the accounts, and their size.
+        self._known: OrderedDict[User, tuple[float, tuple[Account, ...], int]] = OrderedDict()
         self._size = 0
         self._asked: dict[User, _Question] = {}
 
@@ -115,17 +118,18 @@ class Accounts:
     def _remember(self, user: User, expires: float, accounts: tuple[Account, ...]) -> None:
         if len(user.id) > LONGEST_REMEMBERED_ID:
             return
+        size = _size(accounts)
         with self._lock:
-            until, before = self._known.get(user, (0.0, None))
+            until, _, before = self._known.get(user, (0.0, (), 0))
             if until > expires:
                 # Another thread found this lookup late, and has had the answer of its own since.
                 return
-            self._known[user] = (expires, accounts)
+            self._known[user] = (expires, accounts, size)
             self._known.move_to_end(user)
-            self._size += _size(accounts) - _size(before)
+            self._size += size - before
             while self._size > _LARGEST:
-                _, (_, forgotten) = self._known.popitem(last=False)
-                self._size -= _size(forgotten)
+                _, (_, _, forgotten) = self._known.popitem(last=False)
+                self._size -= forgotten
 
     def _forget_question(self, user: User, question: _Question) -> None:
         with self._lock:
@@ -146,9 +150,18 @@ class Accounts:
         return _read(response.content)
 
 
-def _size(accounts: tuple[Account, ...] | None) -> int:
-    """Return the size of a user's cache entry: one for the user, one per account, 0 for no entry."""
-    return 0 if accounts is None else 1 + len(accounts)
+def _size(accounts: tuple[Account, ...]) -> int:
+    """Return the size of a user's cache entry, by some 500 bytes: one for the user, one or more per account.
+
+    An answer of 1 MiB may consist of a single account, of one long id or 100,000 short roles.
+    """
+    return 1 + sum(1 + _text(account) // _ROOM for account in accounts)
+
+
+def _text(account: Account) -> int:
+    # A role that is no string is nobody's, but kept.
+    roles = sum(_ROLE + len(str(role)) for role in account.roles)
+    return len(account.id) + len(account.company_id) + roles
 
 
 def _segment(text: str) -> str:

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -209,6 +210,21 @@ def test_a_later_answer_takes_the_room_of_the_earlier(accounts: Accounts, wire: 
     for user in ("a", "c", "d", "a"):
         find(accounts, user)
     assert [str(request.url).split("/")[-2] for request in wire.requests] == ["a", "b", "a", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    "large",
+    [{"roles": [str(n) for n in range(50_000)]}, {"account_id": "x" * 900_000}, {"company_id": "x" * 900_000}],
+    ids="".join,
+)
+def test_memory_is_bounded_by_what_is_kept(accounts: Accounts, wire: Wire, large: dict[str, Any]) -> None:
+    """A single account may fill an answer of a megabyte: it takes the room of a thousand users and more."""
+    much = reply(200, {"accounts": [account(ACME), {**account(GLOBEX), **large}]})
+    wire.answer_accounts = lambda _: much
+    users = [str(number) for number in range(20)]
+    for user in [*users, users[-1], users[0]]:
+        find(accounts, user)
+    assert [str(request.url).split("/")[-2] for request in wire.requests] == [*users, users[0]]
 
 
 def crowd(accounts: Accounts) -> list[Account | ServiceError]:
