@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from flask import Blueprint, Flask
 from werkzeug.routing import Rule
@@ -20,18 +21,29 @@ _HOOKS = (
     "url_default_functions",
     "error_handler_spec",
 )
+# Blueprint, or None for the application; kind; function.
+Hook = tuple[str | None, str, object]
 _TWICE = "another operation has this view or its name: write a view of its own, with a name of its own."
 _SAME = "another operation has this method and path: only one of them would be asked."
 
 
-def hooks(app: Flask) -> Counter[tuple[str | None, str]]:
-    """Count the hooks around views, by (blueprint, kind)."""
-    found: Counter[tuple[str | None, str]] = Counter()
-    for kind in _HOOKS:
-        for scope, functions in getattr(app, kind).items():
-            parts = functions.values() if isinstance(functions, dict) else [functions]
-            found[scope, kind] += sum(map(len, parts))
-    return found
+def hooks(app: Flask) -> Counter[Hook]:
+    """Count the hooks around views: one that is put in another's place counts as one more."""
+    return Counter(
+        (scope, kind, function)
+        for kind in _HOOKS
+        for scope, kept in getattr(app, kind).items()
+        for function in _functions(kept)
+    )
+
+
+def _functions(kept: Any) -> Iterator[object]:  # noqa: ANN401 - a list, or error handlers by status and class
+    """Yield all functions that Flask keeps there."""
+    if callable(kept):
+        yield kept
+    else:
+        for part in kept.values() if isinstance(kept, dict) else kept:
+            yield from _functions(part)
 
 
 def register(app: Flask, blueprint: Blueprint) -> None:
@@ -43,11 +55,11 @@ def register(app: Flask, blueprint: Blueprint) -> None:
 
 
 def operations(
-    app: Flask, check_limit: Callable[[str], None], own: Counter[tuple[str | None, str]] | None = None
+    app: Flask, check_limit: Callable[[str], None], own: Counter[Hook] | None = None
 ) -> list[Operation]:
     """Return the company-scoped operations of the application, sorted by path and method.
 
-    `check_limit` raises ValueError for an invalid limit; `own` counts the application's own hooks. Raises
+    `check_limit` raises ValueError for an invalid limit; `own` has the application's own hooks. Raises
     DeclarationError unless every rule is declared completely, as company-scoped or as public, and there are no
     other hooks.
     """
@@ -56,7 +68,7 @@ def operations(
     guarded = [operation for operation in found if not operation.declaration.public]
     problems += [f"{operation}: {_TWICE}" for operation in _repeated(guarded, lambda it: it.name)]
     problems += [f"{operation}: {_SAME}" for operation in _repeated(found, _call)]
-    for scope, kind in hooks(app) - (own or Counter()):
+    for scope, kind, _ in hooks(app) - (own or Counter()):
         problems.append(f"{kind} of {scope or 'the application'}: no route may change others; do it in the view.")
     if problems:
         raise DeclarationError("\n".join(problems))

@@ -415,6 +415,7 @@ HOOKS: dict[str, Callable[[Blueprint], object]] = {
     "end": lambda it: it.teardown_request(lambda _: None),
     "error": lambda it: it.register_error_handler(403, lambda _: "all is well"),
     "error of all": lambda it: it.app_errorhandler(404)(lambda _: "all is well"),
+    "error in place of ours": lambda it: it.app_errorhandler(Exception)(lambda _: "all is well"),
     "ids": lambda it: it.url_value_preprocessor(lambda _, ids: ids.update(company_id="another") if ids else None),
     "defaults": lambda it: it.url_defaults(lambda _, ids: ids.update(company_id="another")),
 }
@@ -427,6 +428,7 @@ def test_nothing_else_is_around_views(hook: str) -> None:
     HOOKS[hook](blueprint)
     app = Flask("app", static_folder=None)
     app.after_request(lambda response: response)
+    app.register_error_handler(Exception, lambda _: "a fault of ours")
     known = hooks(app)
     operations(app, rate_limit, known)
     app.register_blueprint(blueprint)
