@@ -217,6 +217,17 @@ def test_a_message_that_is_refused_is_400(operation: Operation, status: int) -> 
 
 
 @every
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_is_refused_as_a_message_is_sent_as_one(operation: Operation, status: int) -> None:
+    """Else nobody learns what became of it, and a repetition under its key sends it again."""
+    scratch = Scratch(operation)
+    scratch.wire.answer_chat = lambda *_: reply(status)
+    is_message = told(scratch.call())[1] == "MESSAGE_REJECTED"
+
+    assert operation.declaration.sends or not is_message, f"{operation}: it sends a message: write @sends."
+
+
+@every
 def test_every_answer_is_marked(operation: Operation) -> None:
     """With the request's id, as JSON, and not to be stored."""
     for answer in (Scratch(operation).call(), Scratch(operation).call(user=None)):

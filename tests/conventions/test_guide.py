@@ -23,7 +23,7 @@ STEPS = {
     "GET /v1/fetch-contacts/<company_id> (contacts.fetch_contacts)": BLOCKS[:2],
     "POST /v1/create-contact (contacts.create_contact)": BLOCKS[2:4],
 }
-ROUTE = "app/routes/contacts.py"
+ROUTE, CLIENT = "app/routes/contacts.py", "app/chat/contacts.py"
 GUARD = '@company_scoped(role="contacts", company_in="body", limit="10 per minute")\n'
 
 # What the stand-in answers about the company of the guide's curl, held to the route's own schema.
@@ -61,11 +61,11 @@ class Tree:
         if self.start("git", "apply", "-C1", "--reverse", "--check", "-", given=change).returncode:
             self.run("git", "apply", "-C1", "-", given=change)
 
-    def change(self, old: str, new: str) -> None:
-        """Put `new` in place of `old`, which is once in the route's file."""
-        text = (self.root / ROUTE).read_text(encoding="utf-8")
+    def change(self, old: str, new: str, name: str = ROUTE) -> None:
+        """Put `new` in place of `old`, which is once in the file of this name."""
+        text = (self.root / name).read_text(encoding="utf-8")
         assert text.count(old) == 1
-        (self.root / ROUTE).write_text(text.replace(old, new), encoding="utf-8")
+        (self.root / name).write_text(text.replace(old, new), encoding="utf-8")
 
     def run(self, *command: str, given: str = "", code: int = 0) -> str:
         """All that a command in the copy says; its exit code must be this."""
@@ -129,7 +129,7 @@ def test_a_route_inherits_its_tests(followed: Tree) -> None:
 
 def test_a_route_may_be_one_file(followed: Tree, tree: Tree) -> None:
     """Its client in it: it passes the checks, and inherits its tests, all the same."""
-    client = tree.root / "app/chat/contacts.py"
+    client = tree.root / CLIENT
     imports, classes = client.read_text(encoding="utf-8").split("\n\n\n", 1)
     client.unlink()
     tree.change("from app.chat.contacts import Contact, Contacts\n", imports.partition("\n\n")[2] + "\n")
@@ -237,6 +237,13 @@ def test_the_inherited_tests_fail_for_a_careless_route(tree: Tree) -> None:
         "FAILED tests/conventions/test_answers.py::test_a_good_request_gets_its_answer",
     ):
         assert told in said
+
+
+def test_a_message_that_does_not_say_what_becomes_of_it_is_told(tree: Tree) -> None:
+    """Its client has it refused as a message, and its view is not declared to send one."""
+    tree.change("import Client\n", "import REJECTED, Client\n", CLIENT)
+    tree.change("document=document)", "document=document, refusals=REJECTED)", CLIENT)
+    assert "create_contact): it sends a message: write @sends." in tree.test("-k", "create_contact", code=1)
 
 
 def test_a_route_without_types_does_not_pass(followed: Tree, tree: Tree) -> None:
