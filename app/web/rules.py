@@ -98,6 +98,8 @@ def _of_schemas(declaration: Declaration) -> Iterator[str]:
 
 def _of_view(operation: Operation) -> Iterator[str]:
     view = inspect.unwrap(operation.view)
+    if not view.__doc__:
+        yield "nobody can read what it does: write a docstring, and keep it: neither PYTHONOPTIMIZE=2 nor -OO."
     if inspect.iscoroutinefunction(view):
         yield "views are synchronous: write def in place of async def."
     if _untaken(operation, inspect.signature(view)):

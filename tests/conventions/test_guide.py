@@ -180,6 +180,7 @@ def test_a_route_without_a_guard_keeps_the_service_from_starting(tree: Tree) -> 
         ("@takes(NewContact)\n", "", "nobody checks its body: write @takes(Schema) below @company_scoped."),
         ('@gives("Contact created successfully!", Contact)\n', "", "nobody knows what it answers: write @gives"),
         ("    refusal =", "    reply =", "its schema has no `refusal`"),
+        ('    """Add a contact to a company."""\n', "", "nobody can read what it does: write a docstring"),
         ("    name = text(", '    company_id = text("")\n    name = text(', "take company_id out of its schema"),
         ('limit="10 per minute"', 'limit="some"', 'its limit is not one such as "30 per minute".'),
         (f"{GUARD}@takes(NewContact)\n", f"@takes(NewContact)\n{GUARD}", "write its decorators in this order"),
@@ -224,8 +225,8 @@ def test_a_route_that_goes_past_its_decorators_does_not_pass(followed: Tree, lin
 
 
 def test_the_inherited_tests_fail_for_a_careless_route(tree: Tree) -> None:
-    """No docstring, no description, another tag than the document has, and a slip in the view: each is told."""
-    tree.change('    """Add a contact to a company."""\n', "")
+    """A docstring that is no sentence, no description, another tag than the document has, a slip in the view."""
+    tree.change("Add a contact to a company.", "Add a contact")
     tree.change(', description="What people call them"', "")
     tree.change('Blueprint("contacts"', 'Blueprint("people"')
     tree.change('body["name"])', 'body["nam"])')

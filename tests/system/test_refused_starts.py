@@ -51,6 +51,11 @@ def test_all_wrong_settings_are_named_at_once(prepare: Serve) -> None:
     assert [line.split(":")[0].strip() for line in log.splitlines()[1:]] == list(wrong)
 
 
+def test_python_may_not_drop_what_the_reference_is_made_of(prepare: Serve) -> None:
+    """With PYTHONOPTIMIZE=2 there is no docstring, and the reference would describe nothing."""
+    assert "send_message): nobody can read what it does" in refusal(prepare(PYTHONOPTIMIZE="2"))
+
+
 @pytest.mark.parametrize("kind", [OURS, PLAIN, WAITRESS], ids=lambda kind: kind.name)
 def test_without_any_setting_one_message_names_all(tmp_path: Path, kind: Kind) -> None:
     """Under every server: one message, all that is required."""

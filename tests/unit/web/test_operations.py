@@ -124,7 +124,7 @@ def asynchronous(_: Callable[..., Any]) -> Callable[..., Any]:
     """A view that nobody awaits."""
 
     async def view(account: object, **_: object) -> None:
-        pass
+        """Do it."""
 
     return view
 
@@ -133,9 +133,14 @@ def narrow(_: Callable[..., Any]) -> Callable[..., Any]:
     """A view that takes its account alone."""
 
     def view(account: object) -> None:
-        pass
+        """Do it."""
 
     return view
+
+
+def silent(_: Callable[..., Any]) -> Callable[..., Any]:
+    """A view without a docstring."""
+    return lambda account, **_: {"account": account}
 
 
 def bare() -> Flask:
@@ -149,6 +154,7 @@ def application(path: str, method: str, *decorators: Decorator) -> Flask:
     """An application of one view, with these decorators from above to below."""
 
     def view(account: object, **_: object) -> dict[str, Any]:
+        """Do it."""
         return {"account": account}
 
     decorated: Callable[..., Any] = view
@@ -239,6 +245,7 @@ def test_what_is_public_is_left_alone(method: str) -> None:
         ("/a/<company_id>", "GET", [company_scoped(role="a", limit="1 per 9 years"), GIVES], "its limit is not"),
         ("/a/<company_id>", "GET", [company_scoped(role=""), GIVES], "its role is empty"),
         ("/a/<company_id>", "GET", [GUARD, gives("Done!", Answer, under="message")], "its sentence stands under"),
+        ("/a/<company_id>", "GET", [GUARD, GIVES, silent], "nobody can read what it does: write a docstring"),
         ("/a/<company_id>", "GET", [GUARD, GIVES, asynchronous], "views are synchronous"),
         ("/a/<company_id>/<contact_id>", "GET", [GUARD, GIVES, narrow], "its view gets the ids of the path"),
         ("/a/<company_id>", "POST", [GUARD, takes(Name), GIVES, narrow], "its view gets the ids of the path"),
@@ -320,7 +327,7 @@ def test_nothing_is_answered_in_front_of_the_guard() -> None:
     view = company_scoped(role="contacts")(GIVES(lambda account: account))
     methods = {"GET", "OPTIONS"}
     app.add_url_rule("/b/<company_id>", "tag.other", view, methods=methods, provide_automatic_options=True)
-    with pytest.raises(DeclarationError, match=r"^OPTIONS /b/<company_id> .* operations are GET, POST"):
+    with pytest.raises(DeclarationError, match=r"(?m)^OPTIONS /b/<company_id> .* operations are GET, POST"):
         operations(app, rate_limit)
 
 
