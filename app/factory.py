@@ -68,7 +68,7 @@ def create_app(
     reference = (pages.blueprint,) if settings.reference else ()
     for blueprint in (health.blueprint, *reference, *routes.BLUEPRINTS):
         register(app, blueprint)
-    declared = operations(app, rate_limit, own_hooks)
+    declared = operations(app, rate_limit, own_hooks, routes.MODULES)
     made.monitor.operations = declared
     if settings.reference:
         pages.install(app.extensions, declared, settings.rate_limit)

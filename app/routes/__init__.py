@@ -5,12 +5,8 @@ from pkgutil import walk_packages
 
 from flask import Blueprint
 
+MODULES = tuple(import_module(found.name) for found in walk_packages(__path__, f"{__name__}."))
 # Each once, although the modules of a package share one.
 BLUEPRINTS: tuple[Blueprint, ...] = tuple(
-    dict.fromkeys(
-        found
-        for module in walk_packages(__path__, f"{__name__}.")
-        for found in vars(import_module(module.name)).values()
-        if isinstance(found, Blueprint)
-    )
+    dict.fromkeys(found for module in MODULES for found in vars(module).values() if isinstance(found, Blueprint))
 )

@@ -1,8 +1,10 @@
 """The operations of an application; one that is declared wrongly or not at all prevents its start."""
 
+import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import Any
 
 from flask import Blueprint, Flask
@@ -55,13 +57,16 @@ def register(app: Flask, blueprint: Blueprint) -> None:
 
 
 def operations(
-    app: Flask, check_limit: Callable[[str], None], own: Counter[Hook] | None = None
+    app: Flask,
+    check_limit: Callable[[str], None],
+    own: Counter[Hook] | None = None,
+    modules: Iterable[ModuleType] = (),
 ) -> list[Operation]:
     """Return the company-scoped operations of the application, sorted by path and method.
 
     `check_limit` raises ValueError for an invalid limit; `own` has the application's own hooks. Raises
-    DeclarationError unless every rule is declared completely, as company-scoped or as public, and there are no
-    other hooks.
+    DeclarationError unless every rule is declared completely, as company-scoped or as public, there are no other
+    hooks, and all that the `modules` of routes declare is registered.
     """
     found = sorted(_every_operation(app), key=lambda operation: (operation.rule, operation.method))
     problems = [f"{it}: {problem}" for it in found for problem in problems_of(it, check_limit)]
@@ -70,9 +75,21 @@ def operations(
     problems += [f"{operation}: {_SAME}" for operation in _repeated(found, _call)]
     for scope, kind, _ in hooks(app) - (own or Counter()):
         problems.append(f"{kind} of {scope or 'the application'}: no route may change others; do it in the view.")
+    problems += [problem for module in modules for problem in _unregistered(app, module)]
     if problems:
         raise DeclarationError("\n".join(problems))
     return guarded
+
+
+def _unregistered(app: Flask, module: ModuleType) -> Iterator[str]:
+    """Yield a sentence for each part of the module that no request would reach."""
+    kept = vars(module)
+    if Blueprint in kept.values() and not any(isinstance(it, Blueprint) for it in kept.values()):
+        yield f"{module.__name__}: its blueprint is not registered: let it have a name at the top level."
+    for name, view in kept.items():
+        is_view = inspect.isfunction(view) and declaration_of(view).decorators
+        if is_view and view not in app.view_functions.values():
+            yield f"{module.__name__}.{name}: no path leads to it: write @blueprint.get(…) or the like above it."
 
 
 def _every_operation(app: Flask) -> Iterator[Operation]:

@@ -174,6 +174,13 @@ def test_a_route_without_a_guard_keeps_the_service_from_starting(tree: Tree) -> 
     )
 
 
+def test_a_view_without_a_path_keeps_the_service_from_starting(tree: Tree) -> None:
+    """It would answer 404, as if nobody had written it."""
+    tree.change('@blueprint.post("/create-contact")\n', "")
+    said = tree.run(sys.executable, "-c", "import wsgi", code=4).splitlines()[-1]
+    assert said.startswith("app.routes.contacts.create_contact: no path leads to it: write @blueprint.get(…)")
+
+
 @pytest.mark.parametrize(
     ("forgotten", "instead", "told"),
     [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -441,3 +442,35 @@ def test_nothing_else_is_around_views(hook: str) -> None:
     app.register_blueprint(blueprint)
     with pytest.raises(DeclarationError, match="no route may change others; do it in the view"):
         operations(app, rate_limit, known)
+
+
+def module(**kept: object) -> ModuleType:
+    """A module of routes with these at its top level."""
+    made = ModuleType("app.routes.tag")
+    vars(made).update(kept)
+    return made
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"Blueprint": Blueprint},
+        {"Blueprint": Blueprint, "make": lambda: Blueprint("tag", __name__)},
+        {"Blueprint": Blueprint, "blueprints": [Blueprint("tag", __name__)]},
+    ],
+    ids=["none", "in a function", "in a list"],
+)
+def test_a_blueprint_that_nobody_would_register_is_told(kept: dict[str, object]) -> None:
+    """Its routes would answer 404, and no rule be asked about them."""
+    with pytest.raises(DeclarationError, match=r"^app\.routes\.tag: its blueprint is not registered: "):
+        operations(bare(), rate_limit, modules=[module(**kept)])
+
+
+def test_a_view_that_no_path_leads_to_is_told() -> None:
+    """Its topmost decorator is forgotten, or of a blueprint that is not registered."""
+    app = application("/a/<company_id>", "GET", GUARD, GIVES)
+    reached, forgotten = app.view_functions["tag.view"], GUARD(GIVES(lambda account: {"account": account}))
+    schemas = module(reached=reached, Name=Name)
+    assert len(operations(app, rate_limit, modules=[schemas])) == 1
+    with pytest.raises(DeclarationError, match=r"^app\.routes\.tag\.forgotten: no path leads to it: "):
+        operations(app, rate_limit, modules=[schemas, module(forgotten=forgotten)])
