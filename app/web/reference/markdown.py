@@ -1,6 +1,7 @@
 """The reference in Markdown: a page for each operation, and an index of them."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from app.errors import (
 from app.web.declarations import Operation
 from app.web.reference.document import make, path_of, summary, tag_of
 
+_ID = re.compile(r"{(\w+)}")
 _PAGE = """\
 > The index of all pages is at [/llms.txt](/llms.txt).
 
@@ -154,12 +156,15 @@ def _span(least: float | None, most: float | None, unit: str = "") -> str:
 
 
 def _curl(method: str, url: str, described: dict[str, Any]) -> str:
-    given: dict[str, dict[str, str]] = {"path": {}, "query": {}}
+    given: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "header": {}}
     for value in described["parameters"]:
         if "example" in value["schema"]:
             given[value["in"]][value["name"]] = value["schema"]["example"]
-    address = url.format(**given["path"]) + (f"?{urlencode(given['query'])}" if given["query"] else "")
+    # An id without an example keeps its braces.
+    address = _ID.sub(lambda found: given["path"].get(found[1], found[0]), url)
+    address += f"?{urlencode(given['query'])}" if given["query"] else ""
     lines = [f"curl -X {method} {shlex.quote(address)}", '-H "Authorization: Bearer $TOKEN"']
+    lines += [f"-H {shlex.quote(f'{name}: {example}')}" for name, example in given["header"].items()]
     if body := described.get("requestBody"):
         example = json.dumps(_content(body)["example"], ensure_ascii=False)
         lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(example)}"]

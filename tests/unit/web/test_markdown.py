@@ -1,6 +1,7 @@
 """The page of an operation tells of its own failures, and what may stand in a request."""
 
 import gc
+import shlex
 from dataclasses import replace
 
 from marshmallow import fields, validate
@@ -61,3 +62,19 @@ def test_what_may_stand_in_a_request_is_told() -> None:
         "| `others.name` | body | string | What is on its sign (required) |",
     ):
         assert row in page
+
+
+def test_a_curl_takes_every_parameter_that_has_an_example() -> None:
+    """Wherever it stands; an id without one is left to the reader."""
+    parameters = [
+        {"name": "company_id", "in": "path", "schema": {"example": "acme"}},
+        {"name": "contact_id", "in": "path", "schema": {}},
+        {"name": "page_number", "in": "query", "schema": {"example": 1}},
+        {"name": "name", "in": "query", "schema": {}},
+        {"name": "Idempotency-Key", "in": "header", "schema": {"example": "it's 1"}},
+    ]
+    told = markdown._curl("GET", "https://a.test/{company_id}/{contact_id}", {"parameters": parameters})
+    assert shlex.split(told.replace("\\\n", "")) == [
+        *("curl", "-X", "GET", "https://a.test/acme/{contact_id}?page_number=1"),
+        *("-H", "Authorization: Bearer $TOKEN", "-H", "Idempotency-Key: it's 1"),
+    ]
