@@ -39,7 +39,7 @@ class Log:
         self._file = PerProcess(lambda: os.open(path, os.O_RDONLY))
 
     def keep_short(self) -> None:
-        """Start truncating the WAL if it is too long, in a thread of its own: no caller waits for the disk.
+        """Start truncating the WAL if it is too long, in a thread of its own: no caller does it itself.
 
         Raises what the last attempt of this process raised, once: sqlite3.Error, OSError.
         """
