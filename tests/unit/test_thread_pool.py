@@ -135,7 +135,8 @@ def test_a_job_that_raises_costs_no_thread(error: type[BaseException], pool_of: 
     pool.shutdown(wait=True)
 
 
-def test_a_failure_that_cannot_be_told_costs_no_thread(pool_of: PoolOf) -> None:
+@pytest.mark.parametrize("error", [MemoryError, SystemExit])
+def test_a_failure_that_cannot_be_told_costs_no_thread(pool_of: PoolOf, error: type[BaseException]) -> None:
     """What keeps a job from being done, as a lack of memory, may keep `fail` from saying so."""
     done = SimpleQueue[str]()
 
@@ -144,7 +145,7 @@ def test_a_failure_that_cannot_be_told_costs_no_thread(pool_of: PoolOf) -> None:
             raise MemoryError
         done.put(job)
 
-    pool = pool_of(1, do)
+    pool = pool_of(1, do, Mock(side_effect=error))
     pool.submit("fails")
     pool.submit("next")
     assert done.get(timeout=10) == "next"
