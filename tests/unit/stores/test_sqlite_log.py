@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from app.stores import StoreLostError
-from app.stores.sqlite import SWEEP_ROWS, SqliteStore
+from app.stores.sqlite import SWEEP_EVERY, SWEEP_ROWS, SqliteStore
 from app.stores.sqlite.log import LOG_BYTES
 from app.stores.sqlite.turns import BUSY_SECONDS
 from tests.unit.stores.databases import holding
@@ -130,16 +130,26 @@ def test_another_process_that_does_it_is_not_waited_for(
     assert log_of(path) < LOG_BYTES
 
 
+def test_a_store_that_was_closed_has_none(store: SqliteStore, path: Path) -> None:
+    """Who finds that when it is time to look after it begins a new one, as with the first hit."""
+    for _ in range(SWEEP_EVERY - 1):
+        store.hit("a", SWEEP_EVERY, 60)
+    store.close()
+    assert not path.with_name(f"{path.name}-wal").exists()
+
+    assert store.hit("a", SWEEP_EVERY, 60).remaining == 0
+
+
 def test_nobody_waits_for_the_disk(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the disk takes its time hits go on: one thread waits for it, and whoever closes the store."""
     hits_ended = threading.Event()
-    # By thread, which may sync more than once.
-    waited: dict[int, bool] = {}
+    waited: dict[threading.Thread, bool] = {}
 
     def sync(_: int) -> None:
         in_time = hits_ended.wait(30)
         time.sleep(BUSY_SECONDS)
-        waited[threading.get_ident()] = in_time
+        # It comes back for what a hit was just writing.
+        waited.setdefault(threading.current_thread(), in_time)
 
     monkeypatch.setattr(os, "fdatasync", sync)
     hit_often(store)
