@@ -9,7 +9,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from app.processes import PerProcess
-from app.stores.sqlite.turns import BUSY_SECONDS
+from app.stores import StoreLostError
+from app.stores.sqlite.turns import BUSY_SECONDS, losing
 
 # The first process to find the WAL above this size truncates it.
 LOG_BYTES = 4_194_304
@@ -25,7 +26,7 @@ class _State:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
-        self.failure: Exception | None = None
+        self.failure: StoreLostError | None = None
 
 
 class Log:
@@ -41,7 +42,7 @@ class Log:
     def keep_short(self) -> None:
         """Start truncating the WAL if it is too long, in a thread of its own: no caller does it itself.
 
-        Raises what the last attempt of this process raised, once: sqlite3.Error, OSError.
+        Raises StoreLostError once if the last attempt of this process failed, and OSError.
         """
         state = self._state.get()
         failure, state.failure = state.failure, None
@@ -69,10 +70,12 @@ class Log:
 
     def _try(self, state: _State) -> None:
         try:
-            with closing(self._connect()) as connection:
+            with losing, closing(self._connect()) as connection:
                 self._shorten(connection)
-        except Exception as error:  # noqa: BLE001 - raised by the next call
+        except StoreLostError as error:
             state.failure = error
+        except Exception as error:  # noqa: BLE001 - whoever comes next is served without the store
+            state.failure = StoreLostError(type(error).__name__)
 
     def _shorten(self, connection: sqlite3.Connection) -> None:
         # Most of it goes to the disk while others write; while that is slow and leaves something over, once more.

@@ -159,15 +159,18 @@ def test_nobody_waits_for_the_disk(store: SqliteStore, monkeypatch: pytest.Monke
     assert list(waited.values()) == [True]
 
 
-def test_what_the_disk_refuses_is_told(store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+def test_what_keeps_it_long_is_told(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     """A log that does not get to the disk is a lost store: the next hit that looks after it says so, no other."""
 
     def fail(_: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+        raise error
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fdatasync", fail)
-        with pytest.raises(StoreLostError, match="OSError"):
+        with pytest.raises(StoreLostError, match=type(error).__name__):
             make_long(store)
     look_after(store)
 
