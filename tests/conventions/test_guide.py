@@ -222,6 +222,8 @@ def test_a_route_that_imports_requests_breaks_a_contract(tree: Tree) -> None:
         ("from flask import current_app", "another company's caller finds"),
         ("from flask.globals import request", "the request itself may name another company"),
         ("from werkzeug.exceptions import abort", "whose status, code and sentence are documented"),
+        ("from werkzeug.exceptions import NotFound", "whose status, code and sentence are documented"),
+        ("from flask.helpers import abort", "whose status, code and sentence are documented"),
     ],
 )
 def test_a_route_that_goes_past_its_decorators_does_not_pass(followed: Tree, line: str, told: str) -> None:
