@@ -66,8 +66,6 @@ def _run(state: RequestState, send: Callable[[], Response], *, repeats: bool) ->
     state.outcome = "unknown"
     try:
         response = send()
-    except SendOutcomeUnknownError:
-        raise
     except ServiceError as error:
         if error.outcome == "unknown" or state.correlation.posted in {"sent", "unknown"}:
             raise SendOutcomeUnknownError(reason=error.reason) from error

@@ -37,6 +37,10 @@ class Reminders(Client):
         """Send a reminder."""
         return self._ask("POST", f"/remind/{account.company_id}", Reminder, document={"text": text})
 
+    def change(self, account: Account, text: str) -> Document:
+        """Change what is sent."""
+        return self._ask("PUT", f"/reminders/{account.company_id}", Reminder, document={"text": text})
+
     def remind_of(self, account: Account, text: str) -> Document:
         """Lets the caller write a part of the path."""
         return self._ask("POST", f"/remind/{account.company_id}/{text}", Reminder)
@@ -60,6 +64,12 @@ Remind = Callable[[Account, str], Document]
 
 def remind_once(account: Account, text: str) -> Document:
     """As the guide says: the send is the last call."""
+    return chat(Reminders).remind(account, text)
+
+
+def change_and_remind(account: Account, text: str) -> Document:
+    """Does something else before."""
+    chat(Reminders).change(account, text)
     return chat(Reminders).remind(account, text)
 
 
@@ -118,12 +128,15 @@ def reminders(environ: dict[str, str], wire: Wire, how: Remind = remind_once) ->
     return CheckedClient(app)
 
 
+@pytest.mark.parametrize("how", [remind_once, change_and_remind])
 @pytest.mark.parametrize(
     "failure", [NoAnswerError("deadline"), reply(500), reply(302), reply(200, body=b"<html>")]
 )
-def test_every_route_that_sends_tells_what_is_unknown(environ: dict[str, str], wire: Wire, failure: Any) -> None:
+def test_every_route_that_sends_tells_what_is_unknown(
+    environ: dict[str, str], wire: Wire, failure: Any, how: Remind
+) -> None:
     """Whatever its client says of it; and it is not sent again."""
-    client = reminders(environ, wire)
+    client = reminders(environ, wire, how)
     wire.answer_chat = lambda *_: failure
     headers = {**bearer(), "Idempotency-Key": "key"}
     answers = [client.post(f"/v1/remind/{ACME}", headers=headers, json={"text": "Hello"}) for _ in range(2)]
