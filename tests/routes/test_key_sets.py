@@ -11,11 +11,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from app.principals import Account
 from app.tokens.fetched import MAX_AGE_SECONDS, MAX_SET_BYTES, FetchedKeys
 from app.upstream.transport import Transport
 from app.web import services
+from app.web.guards import company_scoped
 from config.settings import load
 from tests.conftest import Caller
+from tests.people import ACME
 from tests.unit.key_servers import Fetching, KeyServer, answers, checker, forged, publishes, signed
 from tests.unit.stores.servers import wait_for
 from tests.wire import Wire
@@ -100,6 +103,20 @@ def test_no_key_yet(caller: Caller, server: KeyServer, wire: Network) -> None:
     server.behaviour = publishes("RSA")
     wait_for(lambda: readiness(caller.client)[0] == 200)
     assert caller.send(headers=bearer(signed("RSA", "RS256"))).status_code == 200
+
+
+def test_no_key_yet_where_nothing_is_sent(app: Flask, client: FlaskClient, server: KeyServer) -> None:
+    """There is no message of which to say what became of it."""
+
+    @app.get("/v1/read/<company_id>")
+    @company_scoped(role="conversations")
+    def read(account: Account) -> None:
+        pytest.fail(f"let {account} in")
+
+    server.behaviour = answers(503)
+    answer = client.get(f"/v1/read/{ACME}", headers=bearer(signed("RSA", "RS256")))
+    assert (answer.status_code, answer.json["code"]) == (500, "AUTH_UNAVAILABLE")  # type: ignore[index] # a document
+    assert ("X-Send-Outcome" in answer.headers, answer.headers["Retry-After"]) == (False, "5")
 
 
 def test_outage(app: Flask, caller: Caller, server: KeyServer) -> None:
