@@ -93,6 +93,14 @@ def remind_in_other_words(account: Account, text: str) -> Document:
         raise ChatServiceUnavailableError from None
 
 
+def remind_in_other_words_whatever_happens(account: Account, text: str) -> Document:
+    """Makes an error of ours of a bug."""
+    try:
+        return chat(Reminders).remind(account, text)
+    except Exception:  # noqa: BLE001 - what it should not do
+        raise ChatServiceUnavailableError from None
+
+
 def remind_at_best(account: Account, text: str) -> Document:
     """Lets no error through."""
     try:
@@ -164,6 +172,7 @@ def test_what_fails_after_a_send_is_not_told_as_not_sent(environ: dict[str, str]
         (remind_and_refuse, reply(200, {"text": "Hello"})),
         (remind_in_other_words, NoAnswerError("deadline")),
         (remind_in_other_words, reply(500)),
+        (remind_in_other_words_whatever_happens, ZeroDivisionError()),
         (remind_at_best, NoAnswerError("deadline")),
         (remind_at_best, NothingSentError("refused")),
         (remind_at_best, reply(403)),
@@ -401,14 +410,17 @@ def test_without_a_store_a_key_cannot_be_honoured(environ: dict[str, str], wire:
 
 @pytest.mark.parametrize("failure", [StoreLostError("lost"), ValueError("a bug")])
 def test_a_store_lost_after_the_send_does_not_unsend_it(
-    environ: dict[str, str], wire: Wire, failure: Exception
+    environ: dict[str, str], wire: Wire, failure: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """200, and the key stays claimed: who repeats it is not the cause of a second message."""
+    """200, and the key stays claimed: who repeats it is not the cause of a second message. The log has its end."""
     store = ForgetfulStore()
     store.failure = failure
     caller = caller_of(environ, wire, store)
 
     assert keyed(caller).status_code == 200
+    (line,) = [it for it in capsys.readouterr().err.splitlines() if '"event":"outcome not recorded"' in it]
+    told = json.loads(line)
+    assert (told["send_outcome"], told["exception"], len(told["key"])) == ("sent", type(failure).__name__, 64)
     assert keyed(caller).get_json()["code"] == "IDEMPOTENCY_IN_PROGRESS"
     assert len(wire.chats) == 1
 
@@ -485,8 +497,13 @@ def test_a_repetition_that_is_refused_forgets_nothing(environ: dict[str, str], w
     assert keyed(caller).status_code == 200
 
 
-def test_a_repetition_that_finds_no_store_forgets_nothing(environ: dict[str, str], wire: Wire) -> None:
-    """The store has just told that the first message may be out, and is lost before the key is claimed again."""
+def test_a_repetition_that_finds_no_store_forgets_nothing(
+    environ: dict[str, str], wire: Wire, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The store has just told that the first message may be out, and is lost before the key is claimed again.
+
+    The store has told of that: the log has no further line for each request.
+    """
 
     class LostInBetween(MemoryStore):
         def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
@@ -501,6 +518,7 @@ def test_a_repetition_that_finds_no_store_forgets_nothing(environ: dict[str, str
 
     assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("SEND_OUTCOME_UNKNOWN", "unknown")
     assert "Retry-After" not in answer.headers
+    assert "key not claimed" not in capsys.readouterr().err
     assert len(wire.chats) == 1
 
 
