@@ -47,6 +47,11 @@ def test_nginx_says_what_became_of_a_message(operation: Operation) -> None:
     assert re.search(block, site), f"give {path} a location of its own in nginx.conf."
 
 
+def test_the_unit_leaves_no_core() -> None:
+    """All secrets are in the memory of a worker, and messages; systemd would keep a core of it for two weeks."""
+    assert number(r"^LimitCORE=(\d+)$", (SHIPPED / "send-message.service").read_text()) == 0
+
+
 def test_the_unit_sets_what_is_a_setting() -> None:
     """Every variable that it gives is read by the service."""
     known = {line.removeprefix("# ").partition("=")[0] for line in example() if "=" in line}
