@@ -216,6 +216,15 @@ def test_a_message_that_is_refused_is_400(operation: Operation, status: int) -> 
     assert answer.headers["X-Send-Outcome"] == "not_sent"
 
 
+@pytest.mark.parametrize("operation", [it for it in OPERATIONS if {*it.ids} - {"company_id"}], ids=str)
+def test_an_id_that_nothing_has_is_400(operation: Operation) -> None:
+    """Whoever is told to try later would ask for ever for what is not there."""
+    scratch = Scratch(operation)
+    scratch.wire.answer_chat = lambda *_: reply(404)
+
+    assert scratch.call().status_code == 400, f"{operation}: call _ask with `refusals={{404: InvalidIdError}}`."
+
+
 @every
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_what_is_refused_as_a_message_is_sent_as_one(operation: Operation, status: int) -> None:

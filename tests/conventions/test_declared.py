@@ -3,6 +3,7 @@
 import ast
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,8 @@ def test_it_has_a_page_of_its_own(operation: Operation) -> None:
     assert f"# {documented(operation)['summary']}\n" in text
     assert f"`{operation.method} /v1/" in text
     assert operation.declaration.message in text
+    failures = set(re.findall(r"^\| (\d{3}) \| `", text, re.MULTILINE))
+    assert failures <= set(documented(operation)["responses"]), "an error has a status that the document has not."
 
 
 @every
