@@ -3,10 +3,13 @@
 It has no hooks for this: methods that it calls are replaced, and its clock.
 """
 
+import errno
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 
@@ -20,6 +23,12 @@ STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 _NO_CODE = -1
 # The master looks at its workers about once a second.
 _FREEZE_SECONDS = 2.5
+_RETRY_SECONDS = 1.0
+# What a worker ends with for which gunicorn stops all the others.
+_NOT_LOADED = frozenset({Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR})
+_SHORTAGES = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+# Of a shared library, the dynamic linker tells it in words only (dlopen(3)).
+_SHORT_LINKER = re.compile(r"failed to map segment|cannot allocate memory|too many open files", re.IGNORECASE)
 
 
 def mend(server: Arbiter) -> None:
@@ -47,12 +56,18 @@ class Spawner:
         """Return the worker's PID, or None if it could not be started.
 
         Until the worker has its own signal handlers it has the master's, which would lose a signal to stop: those
-        stay blocked until `accept_stops`.
+        stay blocked until `accept_stops`. A worker that could not be loaded for want of memory or files ends with
+        another code than gunicorn gives it: for that one the master would stop all the others.
         """
         master = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             pid: int = self._spawn()
+        except SystemExit as end:
+            # This is the worker: gunicorn ends it while it handles the error.
+            if end.code in _NOT_LOADED:
+                _end_if_short(end.__context__)
+            raise
         except Exception as error:
             if os.getpid() != master:
                 # A worker that failed, and then failed to log it: gunicorn would have it go on as a second master.
@@ -92,6 +107,27 @@ class Killer:
         self._looked_at = now
         if now - self._awake_since >= self._server.timeout:
             self._kill()
+
+
+def _end_if_short(error: BaseException | None) -> None:
+    """End this process, a second later, if the error is a shortage; raises nothing, however short memory is.
+
+    The master starts the next worker at once. What is raised here would have this one go on as a second master.
+    """
+    with suppress(Exception):
+        if not _is_shortage(error):
+            return
+        time.sleep(_RETRY_SECONDS)
+    os._exit(1)
+
+
+def _is_shortage(error: BaseException | None) -> bool:
+    """Return whether the error, or one that it was raised for, is a lack of memory or files."""
+    if error is None:
+        return False
+    is_short = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)
+    is_told = isinstance(error, ImportError) and _SHORT_LINKER.search(str(error)) is not None
+    return is_short or is_told or _is_shortage(error.__cause__ or error.__context__)
 
 
 def accept_stops() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.system.clients import ask, sending
 from tests.system.conftest import Serve, UnderWay
-from tests.system.processes import await_until, stopped
+from tests.system.processes import accepts, await_until, stopped
 from tests.system.scrapes import folder, tell
 from tests.system.servers import OURS, ROOT, Kind, gunicorn
 
@@ -63,6 +63,24 @@ def test_a_worker_that_cannot_be_started_is_tried_again(serve: Serve) -> None:
     await_until(lambda: len(server.pids()) == 2, lambda: f"not two workers:\n{server.log}")
     assert len(server.events("worker not started")) == 1
     assert {umask(pid) for pid in (master, *server.pids())} == {mask}
+    assert server.stop() == 0
+
+
+def test_a_worker_that_cannot_be_loaded_for_want_of_files_is_tried_again(serve: Serve) -> None:
+    """It may open enough to begin and too few to go on: the others go on, and it starts when it can."""
+    server = serve()
+    master, (one, other) = server.process.pid, server.pids()
+    limits = resource.prlimit(master, resource.RLIMIT_NOFILE)
+    resource.prlimit(master, resource.RLIMIT_NOFILE, (12, limits[1]))
+    os.kill(one, signal.SIGKILL)
+    server.await_events("Exception in worker process", count=2)
+    assert other in server.pids()
+    assert ask(server.port, sending()).status == 200
+    resource.prlimit(master, resource.RLIMIT_NOFILE, limits)
+    await_until(
+        lambda: sum(accepts(pid, server.port) for pid in server.pids()) == 2,
+        lambda: f"not two workers:\n{server.log}",
+    )
     assert server.stop() == 0
 
 

@@ -73,6 +73,44 @@ print(os.waitstatus_to_exitcode(os.waitpid(master.spawn_worker(), 0)[1]))
     assert (ended.stdout, ended.stderr) == ("1\n", "")
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("MemoryError", 1),
+        ("OSError(errno.ENOMEM, 'no memory')", 1),
+        ("OSError(errno.ENFILE, 'no file')", 1),
+        ("ImportError('a.so: failed to map segment from shared object')", 1),
+        ("ImportError('a.so: cannot open shared object file: Too many open files')", 1),
+        ("RuntimeError from MemoryError", 1),
+        # One that cannot even be looked at.
+        ("type('WorseError', (ImportError,), {'__str__': None})()", 1),
+        ("ImportError('No module named a')", 3),
+        ("FileNotFoundError(errno.ENOENT, 'no key')", 3),
+    ],
+)
+def test_a_worker_that_is_short_of_something_stops_no_other(error: str, code: int) -> None:
+    """For gunicorn's code 3 the master would; whatever else keeps a worker from being loaded keeps that code."""
+    script = f"""
+import errno, os, sys
+from tests.unit.test_master import Master
+
+def spawn():
+    pid = os.fork()
+    if pid == 0:
+        try:
+            raise {error}
+        except Exception:
+            sys.exit(3)
+    return pid
+
+master = Master()
+master.spawn_worker._spawn = spawn
+print(os.waitstatus_to_exitcode(os.waitpid(master.spawn_worker(), 0)[1]))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.stderr) == (f"{code}\n", "")
+
+
 def test_signals_are_as_before_once_a_worker_is_started() -> None:
     """Also where it is not; only between are those to stop held back."""
     seen = []
