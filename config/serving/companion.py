@@ -1,6 +1,7 @@
 """The listener as gunicorn's master runs it: started after the workers, and restarted if it ends."""
 
 import errno
+import math
 import os
 import signal
 import socket
@@ -18,13 +19,17 @@ from config.serving.failure_log import FailureLog
 
 # The listener of a killed master notices that within half a second, and frees the address.
 _PATIENCE = 2.0
+# The master wakes up for one that ends at once, and would start the next one as fast as it can.
+_RETRY_SECONDS = 1.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Companion:
     """Holds the METRICS_BIND socket and keeps a `config.serving.listener` running on it."""
 
-    def __init__(self, server: Arbiter, address: str, folder: str) -> None:
+    def __init__(
+        self, server: Arbiter, address: str, folder: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._server = server
         self._folder = folder
         host, _, port = address.rpartition(":")
@@ -32,6 +37,8 @@ class Companion:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._workers_are_started = False
+        self._clock = clock
+        self._next_start = -math.inf
         self._failures = FailureLog(server.log, "listener not started")
 
     def bind(self, patience: float = _PATIENCE) -> None:
@@ -58,12 +65,16 @@ class Companion:
         server.stop = partial(self._drain, server.stop)
 
     def keep(self) -> None:
-        """Start the listener unless it is running."""
+        """Start the listener unless it is running, or was started within the last second."""
         if self._process is not None and self._process.poll() is None:
             return
         if self._process is not None:
             self._server.log.error("listener ended")
             self._process = None
+        now = self._clock()
+        if now < self._next_start:
+            return
+        self._next_start = now + _RETRY_SECONDS
         try:
             if self._socket is None:
                 self.bind(patience=0)

@@ -1,9 +1,12 @@
 """The address of METRICS_BIND, in the hands of gunicorn's master."""
 
 import math
+import shutil
 import signal
 import socket
+import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -11,10 +14,11 @@ from unittest.mock import Mock
 import pytest
 
 from config.serving.companion import Companion
+from tests.unit.clocks import Clock
 
 
-def companion(address: str, folder: Path) -> Companion:
-    return Companion(SimpleNamespace(log=Mock()), address, str(folder))
+def companion(address: str, folder: Path, clock: Clock | None = None) -> Companion:
+    return Companion(SimpleNamespace(log=Mock()), address, str(folder), clock or time.monotonic)
 
 
 def test_an_address_that_is_given_up_in_time_is_taken(tmp_path: Path) -> None:
@@ -61,11 +65,32 @@ def test_workers_let_go_of_the_address(tmp_path: Path) -> None:
 def test_what_keeps_the_listener_from_starting_is_told_once(tmp_path: Path) -> None:
     """The master comes by every second."""
     with socket.create_server(("127.0.0.1", 0)) as other:
-        ours = companion(f"127.0.0.1:{other.getsockname()[1]}", tmp_path)
+        clock = Clock()
+        ours = companion(f"127.0.0.1:{other.getsockname()[1]}", tmp_path, clock)
         ours.keep()
+        clock.now += 1
         ours.keep()
     told = [call.args for call in ours._server.log.error.call_args_list]
     assert told == [("listener not started",)]
+
+
+def test_a_listener_that_ends_at_once_is_started_once_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The master comes by whenever a child has ended: it would do nothing else, and fill the log."""
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    clock = Clock()
+    ours = companion("127.0.0.1:0", tmp_path, clock)
+    started = []
+    for seconds in (0.0, 0.1, 0.9, 1.0, 1.5):
+        clock.now = 1000 + seconds
+        ours.keep()
+        if ours._process is not None:
+            ours._process.wait(30)
+            started.append(seconds)
+    ours.release()
+    assert started == [0.0, 1.0]
+    assert [call.args for call in ours._server.log.error.call_args_list] == [("listener ended",)] * 2
 
 
 def test_a_listener_that_is_not_there_yet_is_told_to_drain(tmp_path: Path) -> None:
