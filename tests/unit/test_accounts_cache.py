@@ -1,7 +1,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -316,10 +316,24 @@ def test_an_answer_that_came_meanwhile(wire: Wire) -> None:
     assert mine.exchanges == {"account": Exchanged(attempts=0)}
 
 
-def test_users_with_long_ids_are_not_remembered(wire: Wire) -> None:
+@pytest.mark.parametrize(("length", "questions"), [(255, 1), (256, 2)])
+def test_users_with_long_ids_are_not_remembered(wire: Wire, length: int, questions: int) -> None:
     """Whoever may choose an id of 8 KB would fill the memory of a worker."""
     service = Accounts(account_service(wire), lifetime=60)
     for _ in range(2):
         with pytest.raises(NoAccountError):
-            find(service, "x" * 256)
-    assert len(wire.lookups) == 2
+            find(service, "x" * length)
+    assert len(wire.lookups) == questions
+
+
+def test_a_thread_that_ends_leaves_no_question(accounts: Accounts, wire: Wire) -> None:
+    """Nobody waits for an answer that nobody asks for any more."""
+
+    def end(_: str) -> NoReturn:
+        raise SystemExit
+
+    before, wire.answer_accounts = wire.answer_accounts, end
+    with pytest.raises(SystemExit):
+        find(accounts)
+    wire.answer_accounts = before
+    assert find(accounts) == FOUND
