@@ -268,6 +268,7 @@ def test_an_account_service_that_is_down_is_500_and_nothing_is_sent(
         ("application/json", b"[" * 60_000),
         ("application/json", b'{"message_body": "a", "n": ' + b"[" * 100 + b"]" * 100 + b"}"),
         ("application/json; charset=utf-16", '{"message_body": "a"}'.encode("utf-16")),
+        ("application/json; charset=iso-8859-1", b'{"message_body": "a"}'),
         ("text/plain", b'{"message_body": "a"}'),
         ("application/x-www-form-urlencoded", b"message_body=a"),
         ("", b'{"message_body": "a"}'),
@@ -283,6 +284,13 @@ def test_a_body_without_a_readable_message_is_400(
     assert (answer.get_json()["error"], answer.get_json()["code"]) == (MISSING, "INVALID_PARAMS")
     assert answer.headers["X-Send-Outcome"] == "not_sent"
     assert wire.chats == []
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=UTF-8", 'Application/JSON;charset="utf-8"'])
+def test_json_may_say_that_it_is_in_utf_8(caller: Caller, content_type: str) -> None:
+    """In any case, as types and their parameters are written (RFC 9110 section 8.3.1)."""
+    answer = caller.send(data='{"message_body": "Grüße"}'.encode(), headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.get_json()["data"]["body"]) == (200, "Grüße")
 
 
 @pytest.mark.parametrize("spare", [0, 1])
