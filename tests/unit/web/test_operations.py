@@ -310,7 +310,10 @@ def test_a_field_of_one_type_is_taken(field: fields.Field[Any]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"defaults": {"company_id": "acme"}}, {"redirect_to": "/b"}, {"subdomain": "b"}, {"host": "b.test"}],
+    [
+        {"defaults": {"company_id": "acme"}},
+        *({"redirect_to": "/b"}, {"subdomain": "b"}, {"host": "b.test"}, {"websocket": True}),
+    ],
     ids=str,
 )
 def test_a_route_is_a_path_and_its_methods(options: dict[str, Any]) -> None:
