@@ -160,7 +160,7 @@ def test_an_answer_that_is_lost(ground: Ground) -> None:
     [
         # Nobody asks the account service any more; the next one waits for as long as its answer may take.
         ("self._settle(user, question, correlation)", (500, "ACCOUNT_SERVICE_UNAVAILABLE", "not_sent")),
-        ("self._known[user] = (expires, accounts)", (200, None, "sent")),
+        ("self._known[user] = (expires, accounts, size)", (200, None, "sent")),
     ],
 )
 def test_a_lookup_that_fails(failing: str, next_one: tuple[int, str | None, str], ground: Ground) -> None:
