@@ -10,6 +10,7 @@ import socket
 from errno import EAGAIN, ECONNABORTED, EMFILE, ENFILE, EPROTO
 from signal import SIGTERM
 from threading import Event, Thread
+from time import monotonic
 from typing import NoReturn
 from unittest.mock import Mock
 from weakref import finalize
@@ -20,7 +21,7 @@ from gunicorn.http import get_parser  # type: ignore[import-untyped]
 from gunicorn.http.parser import Parser  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import Response, create  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from config.serving.arrivals import Arrival
 from config.serving.worker import DeadlineWorker
@@ -249,6 +250,22 @@ def test_a_failure_that_was_not_logged_is_logged_by_its_thread() -> None:
         worker.serve()
         pool.shutdown(wait=True)
         assert [call.args for call in lines.call_args_list] == [("no answer",), ("connection lost",)]
+
+
+def test_an_idle_connection_keeps_no_worker_that_stops() -> None:
+    """Whether it was idle already or its request was just answered: for a request on its way two seconds do."""
+    with served() as worker:
+        worker.worker.cfg.set("keepalive", 600)
+        conn = worker.accept()
+        worker.client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        worker.serve()
+        assert conn.arrival.deadline > monotonic() + 500
+        worker.worker._cap_keepalive(7.0)
+        assert conn.arrival.deadline == 7.0
+
+        worker.worker.alive = False
+        worker.worker._keep_alive(conn)
+        assert conn.arrival.deadline <= monotonic() + STOP_KEEPALIVE_LINGER
 
 
 def test_who_is_cut_is_told_that_the_connection_closes() -> None:
