@@ -268,6 +268,14 @@ def test_an_idle_connection_keeps_no_worker_that_stops() -> None:
         assert conn.arrival.deadline <= monotonic() + STOP_KEEPALIVE_LINGER
 
 
+def test_what_is_answered_as_its_worker_ends_is_no_failure() -> None:
+    """Nobody waits for the next request any more, and the end of the process closes the connection."""
+    with served() as worker:
+        conn = worker.accept()
+        worker.worker.poller.close()
+        worker.worker._keep_alive(conn)
+
+
 def test_who_is_cut_is_told_that_the_connection_closes() -> None:
     """What of the body is still to come must not be the next request (RFC 9112 section 9.6)."""
     with served() as worker:
