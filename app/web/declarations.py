@@ -6,7 +6,16 @@ from typing import Any, Literal, TypeVar
 
 from marshmallow import Schema
 
-from app.errors import IncompleteError
+from app.errors import (
+    BodyTooLargeError,
+    IncompleteError,
+    InvalidConversationIdError,
+    InvalidIdError,
+    MethodNotAllowedError,
+    NotFoundError,
+    ServiceError,
+    every_error,
+)
 from app.schemas import Body, Query
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -87,3 +96,20 @@ class Operation:
     def name(self) -> str:
         """The name of the view, such as `send_message`."""
         return self.endpoint.rpartition(".")[2]
+
+    @property
+    def errors(self) -> list[type[ServiceError]]:
+        """The errors that it can end in, in the order of their tree."""
+        return [kind for kind in every_error() if self._can_end_in(kind)]
+
+    def _can_end_in(self, kind: type[ServiceError]) -> bool:
+        if kind.only_in and self.name not in kind.only_in:
+            return False
+        others = {*self.ids} - {"company_id", "conversation_id"}
+        return {
+            NotFoundError: False,
+            MethodNotAllowedError: False,
+            BodyTooLargeError: self.declaration.body is not None,
+            InvalidConversationIdError: "conversation_id" in self.ids,
+            InvalidIdError: bool(others),
+        }.get(kind, self.declaration.sends or not kind.of_sends)

@@ -129,6 +129,5 @@ class Metrics:
 def _ends_of(operation: Operation) -> Iterator[tuple[str, str]]:
     """Yield the status and code of every response that the operation may give."""
     yield "200", NONE
-    for error in every_error():
-        if operation.declaration.sends or not error.of_sends:
-            yield str(error.status), error.code
+    for error in operation.errors:
+        yield str(error.status), error.code

@@ -7,15 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from app.errors import (
-    BodyTooLargeError,
-    InvalidConversationIdError,
-    InvalidIdError,
-    MethodNotAllowedError,
-    NotFoundError,
-    ServiceError,
-    every_error,
-)
 from app.web.declarations import Operation
 from app.web.reference.document import make, path_of, summary, tag_of
 
@@ -172,20 +163,6 @@ def _curl(method: str, url: str, described: dict[str, Any]) -> str:
 
 
 def _failures(operation: Operation) -> Iterator[str]:
-    for kind in sorted(every_error(), key=lambda kind: kind.status):
-        if _can_end_in(operation, kind):
-            when = (kind.__doc__ or "").strip().partition("\n")[0]
-            yield f"| {kind.status} | `{kind.code}` | {when} |"
-
-
-def _can_end_in(operation: Operation, kind: type[ServiceError]) -> bool:
-    if kind.only_in and operation.name not in kind.only_in:
-        return False
-    others = {*operation.ids} - {"company_id", "conversation_id"}
-    return {
-        NotFoundError: False,
-        MethodNotAllowedError: False,
-        BodyTooLargeError: operation.declaration.body is not None,
-        InvalidConversationIdError: "conversation_id" in operation.ids,
-        InvalidIdError: bool(others),
-    }.get(kind, operation.declaration.sends or not kind.of_sends)
+    for kind in sorted(operation.errors, key=lambda kind: kind.status):
+        when = (kind.__doc__ or "").strip().partition("\n")[0]
+        yield f"| {kind.status} | `{kind.code}` | {when} |"
