@@ -18,6 +18,8 @@ LOG_BYTES = 4_194_304
 # checkpoint that was quick or left nothing over. On a slow disk the WAL may grow.
 _QUICK_SECONDS = BUSY_SECONDS / 2
 _ROUNDS = 3
+# A failure says nothing about the store any more once it is so old: a full disk may have room again.
+_FRESH_SECONDS = 1.0
 
 
 class _State:
@@ -27,6 +29,7 @@ class _State:
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
         self.failure: StoreLostError | None = None
+        self.ended_at = 0.0
 
 
 class Log:
@@ -42,11 +45,11 @@ class Log:
     def keep_short(self) -> None:
         """Start truncating the WAL if it is too long, in a thread of its own: no caller does it itself.
 
-        Raises StoreLostError once if the last attempt of this process failed, and OSError.
+        Raises StoreLostError once if the last attempt of this process has just failed, and OSError.
         """
         state = self._state.get()
         failure, state.failure = state.failure, None
-        if failure:
+        if failure and time.monotonic() - state.ended_at < _FRESH_SECONDS:
             raise failure
         # If no thread can be started right now, a later call tries again.
         with state.lock, suppress(RuntimeError):
@@ -76,6 +79,7 @@ class Log:
             state.failure = error
         except Exception as error:  # noqa: BLE001 - whoever comes next is served without the store
             state.failure = StoreLostError(type(error).__name__)
+        state.ended_at = time.monotonic()
 
     def _shorten(self, connection: sqlite3.Connection) -> None:
         # Most of it goes to the disk while others write; while that is slow and leaves something over, once more.

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from itertools import count, takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import Mock
 
 import pytest
 
@@ -172,6 +173,23 @@ def test_what_keeps_it_long_is_told(
         patched.setattr(os, "fdatasync", fail)
         with pytest.raises(StoreLostError, match=type(error).__name__):
             make_long(store)
+    look_after(store)
+
+    assert log_of(path) < LOG_BYTES
+
+
+def test_what_kept_it_long_some_time_ago_is_not_told(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that was full has room again: the store, which was not asked meanwhile, is not lost once more."""
+    store.hit("a", 30, 60)
+    with checkpointing(path):
+        make_long(store)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        look_after(store)
+    later = time.monotonic() + 2
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     look_after(store)
 
     assert log_of(path) < LOG_BYTES
