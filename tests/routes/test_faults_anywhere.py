@@ -1,6 +1,8 @@
 """Whatever line of the application fails while a message is sent, what is told of the message is true."""
 
+import errno
 import itertools
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from linecache import getline
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from werkzeug.test import TestResponse
@@ -19,6 +22,7 @@ import app as application
 from app import create_app
 from app.stores.failover import FailoverStore
 from app.stores.sqlite import SqliteStore
+from app.stores.sqlite.log import LOG_BYTES
 from app.upstream.transport import Transport
 from config.settings import load
 from tests.people import ACME, bearer
@@ -70,15 +74,15 @@ class Ground:
     def __init__(
         self, services: Services, environ: dict[str, str], store: FailoverStore, transport: Transport
     ) -> None:
-        self._services, self._store = services, store
+        self._services, self.store = services, store
         self._made = partial(create_app, load({**environ, **_SETTINGS}), store=store, transport=transport)
         self._app = self._made()
 
     def begin(self, number: int, outcome: str) -> None:
         """Say what becomes of the message of that number; take the store again if it was lost before."""
         self._services.behaviours[conversation(number)] = TAKES[outcome]
-        if self._store.degraded:
-            self._store.close()
+        if self.store.degraded:
+            self.store.close()
             self._app = self._made()
 
     def taken(self, number: int) -> int:
@@ -171,6 +175,22 @@ def test_a_lookup_that_fails(failing: str, next_one: tuple[int, str | None, str]
     assert told(ground.send(1, "a-member", fault)) == (500, "INTERNAL_ERROR", "not_sent")
     assert told(ground.send(2, "a-member")) == next_one
     assert told(ground.send(3, "a-member")) == (200, None, "sent")
+
+
+def test_a_log_of_the_store_that_does_not_get_to_its_file(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store can be written all the same: it is not lost, a message is sent, and its key is kept."""
+    monkeypatch.setattr(os, "fdatasync", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+    for number in range(3 * LOG_BYTES // 4096):
+        ground.store.hit(f"user:{number}", 30, 60)
+    ground.begin(1, "sent")
+    assert told(ground.send(1, "a-member")) == (200, None, "sent")
+    assert told(ground.send(1, "a-member")) == (200, None, "sent")
+    assert ground.taken(1) == 1
+    assert [it.message.partition(":")[0] for it in caplog.records if "store" in it.message] == [
+        "store log not shortened"
+    ]
 
 
 def line(module: str, text: str) -> Line:

@@ -1,5 +1,6 @@
 """The write-ahead log (WAL), truncated before it grows long."""
 
+import logging
 import os
 import sqlite3
 import threading
@@ -9,8 +10,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from app.processes import PerProcess
-from app.stores import StoreLostError
-from app.stores.sqlite.turns import BUSY_SECONDS, losing
+from app.stores.sqlite.turns import BUSY_SECONDS, name_of
+
+logger = logging.getLogger(__name__)
 
 # The first process to find the WAL above this size truncates it.
 LOG_BYTES = 4_194_304
@@ -18,18 +20,15 @@ LOG_BYTES = 4_194_304
 # checkpoint that was quick or left nothing over. On a slow disk the WAL may grow.
 _QUICK_SECONDS = BUSY_SECONDS / 2
 _ROUNDS = 3
-# A failure says nothing about the store any more once it is so old: a full disk may have room again.
-_FRESH_SECONDS = 1.0
 
 
 class _State:
-    """What belongs to one process."""
+    """The state of one process; `trouble` is the reason logged last, empty while there is none."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
-        self.failure: StoreLostError | None = None
-        self.ended_at = 0.0
+        self.trouble = ""
 
 
 class Log:
@@ -45,12 +44,10 @@ class Log:
     def keep_short(self) -> None:
         """Start truncating the WAL if it is too long, in a thread of its own: no caller does it itself.
 
-        Raises StoreLostError once if the last attempt of this process has just failed, and OSError.
+        A failure is logged, once until a success: as long as the WAL can be written the store is not lost. Raises
+        OSError.
         """
         state = self._state.get()
-        failure, state.failure = state.failure, None
-        if failure and time.monotonic() - state.ended_at < _FRESH_SECONDS:
-            raise failure
         # If no thread can be started right now, a later call tries again.
         with state.lock, suppress(RuntimeError):
             if self._is_long() and not (state.thread and state.thread.is_alive()):
@@ -73,13 +70,14 @@ class Log:
 
     def _try(self, state: _State) -> None:
         try:
-            with losing, closing(self._connect()) as connection:
+            with closing(self._connect()) as connection:
                 self._shorten(connection)
-        except StoreLostError as error:
-            state.failure = error
-        except Exception as error:  # noqa: BLE001 - whoever comes next is served without the store
-            state.failure = StoreLostError(type(error).__name__)
-        state.ended_at = time.monotonic()
+            trouble = state.trouble if self._is_long() else ""
+        except Exception as error:  # noqa: BLE001 - threading's own report of it would show its message
+            trouble = name_of(error)
+        if trouble != state.trouble:
+            logger.warning(f"store log not shortened: {trouble}; it grows" if trouble else "store log short again")
+        state.trouble = trouble
 
     def _shorten(self, connection: sqlite3.Connection) -> None:
         # Most of it goes to the disk while others write; while that is slow and leaves something over, once more.

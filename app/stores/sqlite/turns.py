@@ -34,7 +34,7 @@ class Turns(AbstractContextManager[None]):
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         try:
-            if error is not None and _name(error).startswith("SQLITE_BUSY"):
+            if error is not None and name_of(error).startswith("SQLITE_BUSY"):
                 self._failures += 1
         finally:
             # Even without memory for the name: the store would be lost until the process ends.
@@ -46,12 +46,12 @@ class _Told(AbstractContextManager[None]):
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlite3.Error | OSError):
-            raise StoreLostError(_name(error)) from error
+            raise StoreLostError(name_of(error)) from error
 
 
 losing = _Told()
 
 
-def _name(error: BaseException) -> str:
+def name_of(error: BaseException) -> str:
     """Return SQLite's own name for the error, such as SQLITE_BUSY or SQLITE_FULL, else its class's name."""
     return getattr(error, "sqlite_errorname", type(error).__name__)
