@@ -73,7 +73,7 @@ def operations(
     guarded = [operation for operation in found if not operation.declaration.public]
     problems += [f"{operation}: {_TWICE}" for operation in _repeated(guarded, lambda it: it.name)]
     problems += [f"{operation}: {_SAME}" for operation in _repeated(found, _call)]
-    for scope, kind, _ in hooks(app) - (own or Counter()):
+    for scope, kind in dict.fromkeys((scope, kind) for scope, kind, _ in hooks(app) - (own or Counter())):
         problems.append(f"{kind} of {scope or 'the application'}: no route may change others; do it in the view.")
     problems += [problem for module in modules for problem in _unregistered(app, module)]
     if problems:
