@@ -1,29 +1,18 @@
-"""The file itself: who can read it, and what happens when somebody else touches it."""
+"""The file itself: who can read it, and what happens when somebody else touches it or its disk is full."""
 
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from app.stores import ClaimState, StoreLostError
+from app.stores import ClaimState, StoreLostError, UnreadableRecordError
 from app.stores.sqlite import SqliteStore
 from tests.unit.stores.databases import rows
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "var" / "limits" / "state.sqlite3"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[SqliteStore]:
-    opened = SqliteStore(str(path))
-    yield opened
-    opened.close()
 
 
 def mode(path: Path) -> int:
@@ -114,3 +103,40 @@ def test_the_file_of_another_release_is_used(store: SqliteStore, path: Path) -> 
 
     assert store.hit("a", 30, 60).remaining == 28
     assert store.claim("a", "print", "owner", lease=60, again=False).state == ClaimState.NEW
+
+
+FULL = """
+import resource, sys
+from app.stores import StoreLostError
+from app.stores.sqlite import SqliteStore
+from app.stores.sqlite.statements import CLAIM, HIT
+store = SqliteStore(sys.argv[1])
+store.hit("first", 30, 60)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+admitted = 0
+try:
+    while True:
+        admitted += store.hit(f"user:{admitted}", 30, 60).admitted
+except StoreLostError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(store.hit("first", 30, 60).remaining)
+store.close()
+"""
+
+
+def test_a_full_disk_is_a_lost_store(path: Path) -> None:
+    """Nothing is admitted that could not be written, and the store works again when there is room."""
+    command = [sys.executable, "-c", FULL, str(path), str(256 * 1024)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.splitlines() == ["SQLITE_IOERR_WRITE", "28"]
+
+
+def test_a_key_of_a_later_release_is_not_judged(store: SqliteStore, path: Path) -> None:
+    """Whatever its state means, nothing may be sent under it."""
+    store.claim("a", "fingerprint", "owner", lease=60, again=False)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE keys SET state = 'postponed'")
+    with pytest.raises(UnreadableRecordError):
+        store.claim("a", "fingerprint", "another", lease=60, again=False)

@@ -1,40 +1,24 @@
-"""What only a server promises: when it hangs, dies, comes back, forgets or refuses."""
+"""A server that hangs, dies, cannot be found, refuses or talks nonsense is a lost store, soon."""
 
-import os
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
-from urllib.parse import quote
 
 import pytest
 import redis
 
-from app.stores import KEPT_SECONDS, Store, StoreLostError, UnreadableRecordError
-from app.stores.redis import KEY_PREFIX, WINDOW_PREFIX
+from app.stores import Store, StoreLostError
 from app.stores.redis.servers import LOST
+from tests.unit.stores.losses import lost, patiently
 from tests.unit.stores.opened import open_store
-from tests.unit.stores.relay import relay
 from tests.unit.stores.servers import PATIENCE, Server, tell
-from tests.unit.upstream.certificates import Authority
 from tests.unit.upstream.peers import to_the_end
 
 pytestmark = pytest.mark.enable_socket
-
-LONG = 2.0
-
-
-@pytest.fixture
-def store(own_valkey: Server) -> Iterator[Store]:
-    """A store on a server of its own."""
-    opened = open_store(f"redis://{own_valkey.address}")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -43,62 +27,6 @@ def socket_store(own_valkey: Server) -> Iterator[Store]:
     opened = open_store(f"redis+unix://{own_valkey.socket}")
     yield opened
     opened.close()
-
-
-def lost(store: Store) -> str:
-    """The word with which the store is lost; soon, or the test fails."""
-    began = time.monotonic()
-    with pytest.raises(StoreLostError) as caught:
-        store.hit("a", 30, 60)
-    assert time.monotonic() - began < LONG
-    return str(caught.value)
-
-
-def patiently(store: Store) -> int:
-    """What remains after a hit; again, for another, if it took too long: on a busy machine a handshake may."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return store.hit(os.urandom(8).hex(), 30, 60).remaining
-        except StoreLostError as error:
-            if str(error) != "TimeoutError" or time.monotonic() > until:
-                raise
-
-
-def test_constructing_connects_to_nothing() -> None:
-    """A store may be made before its server runs, and before a fork."""
-    open_store("redis://127.0.0.1:1")
-    open_store("redis+sentinel://127.0.0.1:1/main")
-    open_store("redis+cluster://127.0.0.1:1")
-
-
-def test_a_connection_says_nothing_but_hits(store: Store, own_valkey: Server) -> None:
-    """A hit is one round trip; the first of all is one more, because the server does not know the script."""
-    tell(own_valkey, "CONFIG RESETSTAT")
-    for _ in range(10):
-        store.hit("a", 30, 60)
-    said = str(tell(own_valkey, "INFO commandstats"))
-
-    assert "cmdstat_evalsha:calls=10," in said
-    assert "cmdstat_eval:calls=1," in said
-    assert [
-        word for word in ("hello", "client", "ping", "script", "command", "auth") if f"cmdstat_{word}" in said
-    ] == []
-
-
-def test_a_refusal_costs_no_connection(store: Store, own_valkey: Server) -> None:
-    """Neither a script that the server has forgotten nor a record that cannot be read does."""
-    store.hit("a", 30, 60)
-    tell(own_valkey, "RPUSH", f"{WINDOW_PREFIX}b", "x")
-    tell(own_valkey, "SCRIPT FLUSH")
-    tell(own_valkey, "CONFIG RESETSTAT")
-    store.hit("a", 30, 60)
-    with pytest.raises(UnreadableRecordError):
-        store.hit("b", 30, 60)
-    store.hit("a", 30, 60)
-
-    # The one that asks.
-    assert "total_connections_received:1\\r" in str(tell(own_valkey, "INFO stats"))
 
 
 @pytest.mark.parametrize("by", ["store", "socket_store"])
@@ -162,18 +90,6 @@ def answer_once(listener: socket.socket, reply: bytes) -> None:
         client.recv(65536)
         client.sendall(reply)
         to_the_end(client)
-
-
-def test_tls_is_spoken_and_checked(own_valkey: Server, tmp_path: Path) -> None:
-    """A server with a certificate of the named authority decides; without that authority it is a lost store."""
-    authority = Authority(tmp_path)
-    with relay(authority.context("localhost"), own_valkey.port) as port:
-        trusting = open_store(f"rediss://localhost:{port}/1?ssl_ca_certs={quote(authority.bundle, safe='')}")
-        wary = open_store(f"rediss://localhost:{port}/1")
-        assert patiently(trusting) == 29
-        trusting.close()
-        with pytest.raises(StoreLostError, match="ConnectionError"):
-            patiently(wary)
 
 
 def test_a_name_server_that_hangs_is_a_lost_store(own_valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,35 +168,6 @@ def test_a_server_that_refuses_is_a_lost_store(
         store.probe()
 
 
-def test_a_wrong_password_is_told_without_repeating_it(own_valkey: Server) -> None:
-    """The word is the name of the error."""
-    store = open_store(f"redis://user:hunter2@{own_valkey.address}")
-    with pytest.raises(StoreLostError, match=r"^AuthenticationError$"):
-        store.hit("a", 30, 60)
-    store.close()
-
-
-def test_a_database_and_a_password_are_used(own_valkey: Server) -> None:
-    """The URL's credential and number of the database are those of the connection."""
-    tell(own_valkey, "CONFIG", "SET", "requirepass", "a/b@c")
-    store = open_store(f"redis://:a%2Fb%40c@{own_valkey.address}/3")
-    store.hit("a", 30, 60)
-    store.close()
-    with redis.Redis(port=own_valkey.port, password="a/b@c", db=3) as client:
-        kept = client.keys("*")
-
-    assert kept == [f"{WINDOW_PREFIX}a".encode()]
-
-
-def test_a_key_goes_when_its_window_is_over(store: Store, own_valkey: Server) -> None:
-    """The server forgets a user one window after the last admission."""
-    store.hit("a", 30, 60)
-    left = tell(own_valkey, "PTTL", f"{WINDOW_PREFIX}a")
-
-    assert isinstance(left, int)
-    assert 0 < left <= 60_000
-
-
 def test_a_claim_that_was_given_up_never_arrives() -> None:
     """What the network has not delivered by then is dropped: it would take a key that was given back meanwhile."""
     fingerprint = "x" * 60_000
@@ -296,15 +183,6 @@ def test_a_claim_that_was_given_up_never_arrives() -> None:
             received = to_the_end(sock)
 
     assert len(received) < len(fingerprint)
-
-
-def test_a_key_that_was_forgotten_goes_after_a_day(store: Store, own_valkey: Server) -> None:
-    """One that is recorded anew is kept like the others, and no longer."""
-    store.settle("a", "print", "owner", "sent", b"answer")
-    left = tell(own_valkey, "TTL", f"{KEY_PREFIX}a")
-
-    assert isinstance(left, int)
-    assert KEPT_SECONDS - 60 <= left <= KEPT_SECONDS
 
 
 def test_every_error_of_the_library_is_known() -> None:
@@ -324,37 +202,3 @@ def test_every_error_of_the_library_is_known() -> None:
         "RedisClusterException",
         "SlotNotCoveredError",
     ]
-
-
-THEIRS = ("HSET", "owner", "they", "fingerprint", "theirs")
-
-
-@pytest.mark.parametrize("window", [("RPUSH", "x"), ("SET", "x" * 16), ("SET", "x" * 600), ("SET", b"\xff" * 16)])
-def test_a_window_that_cannot_be_read_is_no_lost_store(
-    store: Store, own_valkey: Server, window: tuple[str, str | bytes]
-) -> None:
-    """Whoever shares the server and takes our name does not get a 500 out of us, nor trouble those beside them."""
-    tell(own_valkey, window[0], f"{WINDOW_PREFIX}a", window[1])
-    with pytest.raises(UnreadableRecordError):
-        store.hit("a", 30, 60)
-    assert store.hit("b", 30, 60).admitted
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        ("RPUSH", "x"),
-        THEIRS,
-        (*THEIRS, "state", "theirs"),
-        (*THEIRS, "state", b"\xff"),
-        (*THEIRS, "state", "claimed", "lapses_at", "soon"),
-    ],
-)
-def test_a_key_that_cannot_be_read_is_no_lost_store(
-    store: Store, own_valkey: Server, key: tuple[str | bytes, ...]
-) -> None:
-    """The same."""
-    tell(own_valkey, str(key[0]), f"{KEY_PREFIX}a", *key[1:])
-    with pytest.raises(UnreadableRecordError):
-        store.claim("a", "theirs", "owner", lease=60, again=False)
-    assert store.claim("b", "theirs", "owner", lease=60, again=False).state == "new"

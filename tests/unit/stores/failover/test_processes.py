@@ -37,7 +37,7 @@ def test_a_fork_starts_afresh() -> None:
     """A child has the state, the windows and the thread of its own, not those of its parent."""
     done = subprocess.run(
         [sys.executable, "-c", FORKED],
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
         capture_output=True,
         text=True,
         check=True,

@@ -1,78 +1,19 @@
-"""A shared store that is lost and comes back, and what its users notice."""
+"""What becomes of keys: no process decides alone, and each outcome is recorded once the store is back."""
 
-import json
 import logging
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from app.errors import Outcome
-from app.stores import Claim, ClaimState, Decision, StoreLostError, UnreadableRecordError
+from app.stores import Claim, ClaimState, StoreLostError, UnreadableRecordError
 from app.stores.failover import FailoverStore
-from config.logs import JsonFormatter
 from tests.unit.stores.servers import wait_for
-from tests.unit.stores.shared import NEVER, SOON, Shared, probers
+from tests.unit.stores.shared import SOON, Shared, probers
 
 SETTLED: dict[str, Outcome] = {"sent": "sent", "refused": "not_sent"}
-
-
-@pytest.fixture
-def shared() -> Shared:
-    return Shared()
-
-
-@pytest.fixture
-def store(shared: Shared) -> Iterator[FailoverStore]:
-    opened = FailoverStore(shared, processes=4, probe_every=SOON)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def patient_store(shared: Shared) -> Iterator[FailoverStore]:
-    """One that does not notice by itself that the shared store is back."""
-    opened = FailoverStore(shared, processes=4, probe_every=NEVER)
-    yield opened
-    opened.close()
-
-
-def test_the_shared_store_decides(store: FailoverStore, shared: Shared) -> None:
-    """While it is there, nothing is decided here and no thread runs."""
-    assert store.hit("a", 30, 60).remaining == 29
-    assert (store.degraded, shared.asked, probers()) == (False, 1, [])
-
-
-def test_each_process_keeps_its_share(patient_store: FailoverStore, shared: Shared) -> None:
-    """Without a store one of 4 processes admits 7 of 30, and names the limit that all of them hold together."""
-    shared.lost = True
-    decisions = [patient_store.hit("a", 30, 60) for _ in range(9)]
-
-    assert [decision.admitted for decision in decisions] == [True] * 7 + [False] * 2
-    assert [decision.remaining for decision in decisions] == [6, 5, 4, 3, 2, 1, 0, 0, 0]
-    assert {decision.limit for decision in decisions} == {30}
-    assert patient_store.degraded
-
-
-def test_a_share_is_at_least_one(shared: Shared) -> None:
-    """More processes than hits in a limit do not lock everybody out."""
-    store = FailoverStore(shared, processes=64, probe_every=NEVER)
-    shared.lost = True
-    decisions = [store.hit("a", 30, 60) for _ in range(2)]
-    store.close()
-
-    assert [decision.admitted for decision in decisions] == [True, False]
-
-
-def test_a_lost_store_is_not_asked_by_hits(patient_store: FailoverStore, shared: Shared) -> None:
-    """Only the first hit waits for the store; the rest are decided at once."""
-    shared.lost = True
-    for _ in range(10):
-        patient_store.hit("a", 30, 60)
-
-    assert shared.asked == 1
 
 
 def test_no_process_decides_alone_about_a_key(patient_store: FailoverStore, shared: Shared) -> None:
@@ -249,111 +190,3 @@ def test_an_outcome_that_fails_as_the_store_comes_back_is_recorded_all_the_same(
         told.removeHandler(late)
 
     assert shared.claim("key", "fingerprint", "x", lease=60, again=False) == Claim(ClaimState.SENT, b"answer")
-
-
-def test_hits_in_flight_together_lose_the_store_once(
-    patient_store: FailoverStore, shared: Shared, caplog: pytest.LogCaptureFixture
-) -> None:
-    """8 threads that fail at the same moment are all answered; there is one log line and one thread."""
-    shared.lost = True
-    shared.all_here = threading.Barrier(8)
-    decisions: list[Decision] = []
-    threads = [threading.Thread(target=lambda: decisions.append(patient_store.hit("a", 30, 60))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(decision.remaining for decision in decisions) == [0, 0, 1, 2, 3, 4, 5, 6]
-    assert [record.message for record in caplog.records] == [
-        "store lost: out of reach; this process admits 1/4 of each limit"
-    ]
-    assert len(probers()) == 1
-
-
-def test_the_log_tells_why(patient_store: FailoverStore, shared: Shared, caplog: pytest.LogCaptureFixture) -> None:
-    """Of other exceptions a log line has the class alone; what a store says of its loss is ours, and is told."""
-    shared.lost = True
-    patient_store.hit("a", 30, 60)
-    (record,) = caplog.records
-    event = json.loads(JsonFormatter().format(record))["event"]
-    assert event == "store lost: out of reach; this process admits 1/4 of each limit"
-
-
-def test_the_store_is_taken_up_when_it_is_back(
-    store: FailoverStore, shared: Shared, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The thread notices, says so once, and ends; hits are shared again.
-
-    Shares are not given out anew at the next loss: a store that comes and goes would let everything in.
-    """
-    store.hit("a", 30, 60)
-    shared.lost = True
-    store.hit("a", 30, 60)
-    wait_for(lambda: shared.probed > 2)
-    shared.lost = False
-    wait_for(lambda: not store.degraded)
-    again = store.hit("a", 30, 60)
-    wait_for(lambda: probers() == [])
-    shared.lost = True
-    lost_again = store.hit("a", 30, 60)
-
-    assert again.remaining == 28
-    assert lost_again.remaining == 5
-    assert [(record.levelno, record.message.split(";")[0]) for record in caplog.records] == [
-        (logging.WARNING, "store lost: out of reach"),
-        (logging.WARNING, "store back: limits are shared again"),
-        (logging.WARNING, "store lost: out of reach"),
-    ]
-
-
-def test_a_late_report_of_an_old_loss_is_no_new_one(store: FailoverStore, shared: Shared) -> None:
-    """A hit that was in flight through loss and recovery is answered, and does not lose the store again."""
-    late: list[Decision] = []
-    gate = shared.all_here = threading.Barrier(2)
-    thread = threading.Thread(target=lambda: late.append(store.hit("a", 30, 60)))
-    thread.start()
-    wait_for(lambda: gate.n_waiting == 1)
-    shared.all_here = threading.Barrier(1)
-    shared.lost = True
-    store.hit("a", 30, 60)
-    shared.lost = False
-    wait_for(lambda: not store.degraded)
-    shared.lost = True
-    gate.wait()
-    thread.join()
-
-    assert late[0].admitted
-    assert store.degraded is False
-
-
-def test_a_fault_of_ours_loses_no_thread(
-    store: FailoverStore, shared: Shared, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It is told by its kind alone, and the store is asked again."""
-    shared.fault, shared.lost = KeyError("canary"), True
-    store.hit("a", 30, 60)
-    wait_for(lambda: shared.probed > 2)
-    shared.fault, shared.lost = None, False
-    wait_for(lambda: not store.degraded)
-    told = [JsonFormatter().format(record) for record in caplog.records]
-    assert json.loads(told[1])["exception"] == "KeyError"
-    assert "canary" not in "".join(told)
-
-
-def test_close_ends_the_thread(patient_store: FailoverStore, shared: Shared) -> None:
-    """Not after the time between two probes, but at once; the store can be used again."""
-    shared.lost = True
-    patient_store.hit("a", 30, 60)
-    patient_store.close()
-    shared.lost = False
-
-    assert probers() == []
-    assert patient_store.hit("a", 30, 60).remaining == 29
-
-
-def test_probe_asks_the_shared_store(store: FailoverStore, shared: Shared) -> None:
-    """`probe` raises while the shared store is lost, although hits are decided."""
-    shared.lost = True
-    with pytest.raises(StoreLostError):
-        store.probe()

@@ -1,12 +1,9 @@
-"""What only a shared file promises: when it is held, full, or has much to forget."""
+"""Threads take turns at one connection, and processes at the file: nobody waits long."""
 
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -14,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from app.stores import StoreLostError, UnreadableRecordError
-from app.stores.sqlite import SWEEP_EVERY as EVERY
-from app.stores.sqlite import SWEEP_ROWS, SqliteStore
+from app.stores import StoreLostError
+from app.stores.sqlite import SqliteStore
 from app.stores.sqlite.statements import CLAIM, HIT
 from app.stores.sqlite.turns import Turns
-from tests.unit.stores.databases import held, rows
+from tests.unit.stores.databases import held
 
 LONG = 2.0
 
@@ -40,38 +36,6 @@ class NamelessError(Exception):
     @property
     def sqlite_errorname(self) -> str:
         raise MemoryError
-
-
-FULL = """
-import resource, sys
-from app.stores import StoreLostError
-from app.stores.sqlite import SqliteStore
-from app.stores.sqlite.statements import CLAIM, HIT
-store = SqliteStore(sys.argv[1])
-store.hit("first", 30, 60)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
-admitted = 0
-try:
-    while True:
-        admitted += store.hit(f"user:{admitted}", 30, 60).admitted
-except StoreLostError as error:
-    print(error)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print(store.hit("first", 30, 60).remaining)
-store.close()
-"""
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "var" / "limits" / "state.sqlite3"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[SqliteStore]:
-    opened = SqliteStore(str(path))
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
@@ -103,54 +67,6 @@ def test_a_stamp_is_taken_under_the_lock(store: SqliteStore, path: Path) -> None
         newest = other.execute("SELECT substr(stamps, -16, 13) FROM windows WHERE key = 'a'").fetchone()[0]
 
     assert int(newest) >= released
-
-
-def test_a_full_disk_is_a_lost_store(path: Path) -> None:
-    """Nothing is admitted that could not be written, and the store works again when there is room."""
-    command = [sys.executable, "-c", FULL, str(path), str(256 * 1024)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-
-    assert done.stdout.splitlines() == ["SQLITE_IOERR_WRITE", "28"]
-
-
-def test_windows_that_ended_are_swept(store: SqliteStore, path: Path) -> None:
-    """Hits of whoever comes take ended windows away, so the file keeps to the live ones."""
-    for number in range(EVERY * 4):
-        store.hit(f"user:{number}", 30, 60)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE windows SET expires_at = 0 WHERE substr(key, -1) % 2 = 0")
-    for _ in range(EVERY * 4):
-        store.hit("user:1", 30, 60)
-
-    assert rows(path) == EVERY * 2
-
-
-def test_a_sweep_goes_on_where_it_was(store: SqliteStore, path: Path) -> None:
-    """Windows that ended are found behind any number of live ones."""
-    store.hit("a", 30, 60)
-    live, ended = 2**62, 0
-    with closing(sqlite3.connect(path)) as connection, connection:
-        records = [(f"live {number}", live) for number in range(SWEEP_ROWS * 2)] + [("past them", ended)]
-        connection.executemany("INSERT INTO windows VALUES (?, ?, 1, '')", records)
-    for _ in range(EVERY * 4):
-        store.hit("a", 30, 60)
-
-    assert rows(path) == SWEEP_ROWS * 2 + 1
-
-
-def test_trouble_of_a_sweep_is_trouble_of_its_hit(store: SqliteStore, path: Path) -> None:
-    """It comes before the decision, so nothing was counted."""
-    store.hit("a", 30, 60)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TRIGGER broken BEFORE DELETE ON windows BEGIN SELECT RAISE(FAIL, 'no'); END")
-        connection.execute("INSERT INTO windows VALUES ('ended', 0, 1, '')")
-        connection.commit()
-    decisions = [store.hit("a", 30, 60) for _ in range(EVERY - 2)]
-
-    assert decisions[-1].limit == 30
-    with pytest.raises(StoreLostError, match=r"^SQLITE_CONSTRAINT_TRIGGER$"):
-        store.hit("b", 30, 60)
-    assert store.hit("b", 30, 60).remaining == 29
 
 
 @pytest.mark.parametrize("statement", [HIT, CLAIM], ids=["hit", "claim"])
@@ -237,20 +153,6 @@ def test_only_a_wait_for_the_file_is_everybodys(store: SqliteStore) -> None:
     assert sorted(done) == ["a", "b", "c", "unreadable", "unreadable"]
 
 
-def test_keys_that_ended_are_swept(store: SqliteStore, path: Path) -> None:
-    """Also behind any number of those that are kept for their day."""
-    store.claim("kept", "f", "o", lease=30, again=False)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        records = [(f"{number}", (number < SWEEP_ROWS * 2) * 2**62) for number in range(SWEEP_ROWS * 3)]
-        connection.executemany("INSERT INTO keys VALUES (?, ?, '', '', 'sent', 0, NULL)", records)
-    for _ in range(EVERY * 5):
-        store.hit("a", 30, 60)
-    with closing(sqlite3.connect(path)) as connection:
-        left = connection.execute("SELECT count(*) FROM keys").fetchone()[0]
-
-    assert left == SWEEP_ROWS * 2 + 1
-
-
 def test_a_traced_connection_is_a_connection(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,12 +164,3 @@ def test_a_traced_connection_is_a_connection(
     with held(path, "EXCLUSIVE"), pytest.raises(StoreLostError, match=r"^SQLITE_BUSY$"):
         store.hit("a", 30, 60)
     store.close()
-
-
-def test_a_key_of_a_later_release_is_not_judged(store: SqliteStore, path: Path) -> None:
-    """Whatever its state means, nothing may be sent under it."""
-    store.claim("a", "fingerprint", "owner", lease=60, again=False)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE keys SET state = 'postponed'")
-    with pytest.raises(UnreadableRecordError):
-        store.claim("a", "fingerprint", "another", lease=60, again=False)
