@@ -38,6 +38,12 @@ def nodes(place: Path) -> Iterator[list[Server]]:
 
 
 @pytest.fixture
+def key(request: pytest.FixtureRequest) -> str:
+    """In the same slot each time: in that of another test's key, where chance may put it, a slot cannot move."""
+    return str(request.node.name)
+
+
+@pytest.fixture
 def store(nodes: list[Server]) -> Iterator[Store]:
     opened = open_store(cluster_url(nodes))
     yield opened
