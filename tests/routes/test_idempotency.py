@@ -1,29 +1,21 @@
 """Idempotency-Key on a route that sends, in process."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 
-from app import create_app
-from app.stores import Claim, StoreLostError
+from app.stores import Claim
 from app.stores.memory import MemoryStore
 from app.upstream.transport import NoAnswerError, NothingSentError
-from config.settings import load
 from tests.conftest import Caller
-from tests.documented import CheckedClient
 from tests.people import ACME, CONVERSATION, ISSUER
+from tests.routes.keyed import caller_of, keyed
 from tests.wire import Answer as Answered
 from tests.wire import Wire, reply
 
 OTHER_CONVERSATION = "c2c3d4e5-f6a7-8901-bcde-f12345678902"
-
-
-def keyed(caller: Caller, key: str = "order-1", **request: Any) -> Any:
-    return caller.send(headers={"Idempotency-Key": key}, **request)
 
 
 def test_a_repeated_request_gets_the_first_answer_and_sends_nothing(caller: Caller, wire: Wire) -> None:
@@ -174,192 +166,3 @@ def test_the_chat_service_gets_one_stable_key(caller: Caller, wire: Wire) -> Non
 
     assert len(stable) == 1
     assert len({request.headers["Idempotency-Key"] for request in wire.chats}) == 3
-
-
-class KeylessStore(MemoryStore):
-    """A store whose keys are lost."""
-
-    def claim(self, *_: Any, **__: Any) -> Any:
-        raise StoreLostError("lost")
-
-
-class ForgetfulStore(MemoryStore):
-    """A store that fails between the claim and the record."""
-
-    failure: Exception = StoreLostError("lost")
-
-    def settle(self, *_: Any, **__: Any) -> None:
-        raise self.failure
-
-
-def caller_of(environ: dict[str, str], wire: Wire, store: MemoryStore) -> Caller:
-    app: Flask = create_app(load(environ), transport=wire, store=store)
-    return Caller(CheckedClient(app))
-
-
-def test_without_a_store_a_key_cannot_be_honoured(environ: dict[str, str], wire: Wire) -> None:
-    """500 IDEMPOTENCY_UNAVAILABLE, not sent; without a key sends go on."""
-    caller = caller_of(environ, wire, KeylessStore())
-    answer = keyed(caller)
-
-    assert (
-        answer.status_code,
-        answer.get_json()["code"],
-        answer.headers["X-Send-Outcome"],
-    ) == (500, "IDEMPOTENCY_UNAVAILABLE", "not_sent")
-    assert int(answer.headers["Retry-After"]) >= 1
-    assert wire.chats == []
-    assert caller.send().status_code == 200
-
-
-@pytest.mark.parametrize("failure", [StoreLostError("lost"), ValueError("a bug")])
-def test_a_store_lost_after_the_send_does_not_unsend_it(
-    environ: dict[str, str], wire: Wire, failure: Exception, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """200, and the key stays claimed: who repeats it is not the cause of a second message. The log has its end."""
-    store = ForgetfulStore()
-    store.failure = failure
-    caller = caller_of(environ, wire, store)
-
-    assert keyed(caller).status_code == 200
-    (line,) = [it for it in capsys.readouterr().err.splitlines() if '"event":"outcome not recorded"' in it]
-    told = json.loads(line)
-    assert (told["send_outcome"], told["exception"], len(told["key"])) == ("sent", type(failure).__name__, 64)
-    assert keyed(caller).get_json()["code"] == "IDEMPOTENCY_IN_PROGRESS"
-    assert len(wire.chats) == 1
-
-
-def test_a_claim_that_fails_gives_the_key_back(environ: dict[str, str], wire: Wire) -> None:
-    """An unforeseen error after the claim was stored: it is told as not sent, so the repeat sends the message."""
-
-    class Failing(MemoryStore):
-        failures = 1
-
-        def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
-            claim = super().claim(key, fingerprint, owner, lease=lease, again=again)
-            self.failures -= 1
-            if self.failures == 0:
-                raise MemoryError
-            return claim
-
-    caller = caller_of(environ, wire, Failing())
-    first = keyed(caller)
-
-    assert (first.get_json()["code"], first.headers["X-Send-Outcome"]) == ("INTERNAL_ERROR", "not_sent")
-    assert (keyed(caller).status_code, len(wire.chats)) == (200, 1)
-
-
-def test_a_key_that_cannot_be_read_is_not_given_back(environ: dict[str, str], wire: Wire) -> None:
-    """The same error where another request has sent under the key: its answer is still there."""
-
-    class Failing(MemoryStore):
-        claims = 0
-
-        def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
-            self.claims += 1
-            if self.claims == 2:
-                raise MemoryError
-            return super().claim(key, fingerprint, owner, lease=lease, again=again)
-
-    caller = caller_of(environ, wire, Failing())
-    answers = [keyed(caller) for _ in range(3)]
-
-    assert [answer.status_code for answer in answers] == [200, 500, 200]
-    assert (answers[0].data, len(wire.chats)) == (answers[2].data, 1)
-
-
-def test_an_unknown_outcome_is_sent_again_where_the_chat_service_dedupes(
-    environ: dict[str, str], wire: Wire
-) -> None:
-    """CHAT_SERVICE_DEDUPES: the same key goes out again, and its answer is then kept."""
-    caller = Caller(CheckedClient(create_app(load({**environ, "CHAT_SERVICE_DEDUPES": "true"}), transport=wire)))
-    deliver = wire.answer_chat
-    wire.answer_chat = lambda *_: NoAnswerError("reset")
-    keyed(caller)
-    wire.answer_chat = deliver
-
-    assert [keyed(caller).status_code for _ in range(2)] == [200, 200]
-    assert [f"http://chat.test/api/send-message/{ACME}/{CONVERSATION}"] * 2 == [r.url for r in wire.chats]
-    assert len({request.headers["Idempotency-Key"] for request in wire.chats}) == 1
-
-
-@pytest.mark.parametrize("refusal", [reply(429), reply(409), NothingSentError("refused")])
-def test_a_repetition_that_is_refused_forgets_nothing(environ: dict[str, str], wire: Wire, refusal: Any) -> None:
-    """The first message may be out: its outcome stays unknown, and the key is not given back for another text."""
-    caller = Caller(CheckedClient(create_app(load({**environ, "CHAT_SERVICE_DEDUPES": "true"}), transport=wire)))
-    deliver = wire.answer_chat
-    wire.answer_chat = lambda *_: NoAnswerError("reset")
-    keyed(caller)
-    wire.answer_chat = lambda *_: refusal
-    answer = keyed(caller)
-    wire.answer_chat = deliver
-
-    assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("SEND_OUTCOME_UNKNOWN", "unknown")
-    assert "Retry-After" not in answer.headers
-    other = keyed(caller, json={"message_body": "Another text"})
-    assert other.get_json()["code"] == "IDEMPOTENCY_KEY_REUSED"
-    assert keyed(caller).status_code == 200
-
-
-def test_a_repetition_that_finds_no_store_forgets_nothing(
-    environ: dict[str, str], wire: Wire, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The store has just told that the first message may be out, and is lost before the key is claimed again.
-
-    The store has told of that: the log has no further line for each request.
-    """
-
-    class LostInBetween(MemoryStore):
-        def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
-            if again:
-                raise StoreLostError("gone")
-            return super().claim(key, fingerprint, owner, lease=lease, again=again)
-
-    caller = caller_of({**environ, "CHAT_SERVICE_DEDUPES": "true"}, wire, LostInBetween())
-    wire.answer_chat = lambda *_: NoAnswerError("reset")
-    keyed(caller)
-    answer = keyed(caller)
-
-    assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("SEND_OUTCOME_UNKNOWN", "unknown")
-    assert "Retry-After" not in answer.headers
-    assert "key not claimed" not in capsys.readouterr().err
-    assert len(wire.chats) == 1
-
-
-def test_a_repetition_whose_claim_fails_forgets_nothing(
-    environ: dict[str, str], wire: Wire, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An unforeseen error after the key was claimed again: its message may be out, and alone may be repeated."""
-
-    class Failing(MemoryStore):
-        failures = 1
-
-        def claim(self, key: str, fingerprint: str, owner: str, *, lease: float, again: bool) -> Claim:
-            claim = super().claim(key, fingerprint, owner, lease=lease, again=again)
-            self.failures -= again
-            if again and self.failures == 0:
-                raise MemoryError
-            return claim
-
-    caller = caller_of({**environ, "CHAT_SERVICE_DEDUPES": "true"}, wire, Failing())
-    deliver = wire.answer_chat
-    wire.answer_chat = lambda *_: NoAnswerError("reset")
-    keyed(caller)
-    wire.answer_chat = deliver
-    answer = keyed(caller)
-
-    assert (answer.get_json()["code"], answer.headers["X-Send-Outcome"]) == ("SEND_OUTCOME_UNKNOWN", "unknown")
-    assert "Retry-After" not in answer.headers
-    (line,) = [it for it in capsys.readouterr().err.splitlines() if '"event":"key not claimed"' in it]
-    assert (json.loads(line)["exception"], len(json.loads(line)["key"])) == ("MemoryError", 64)
-    other = keyed(caller, json={"message_body": "Another text"})
-    assert other.get_json()["code"] == "IDEMPOTENCY_KEY_REUSED"
-    assert (keyed(caller).status_code, len(wire.chats)) == (200, 2)
-
-
-def test_a_store_full_of_keys_keeps_its_windows(environ: dict[str, str], wire: Wire) -> None:
-    """Keys are refused then; the limit holds, with and without them."""
-    caller = caller_of(environ, wire, MemoryStore(most_keys=1))
-    statuses = [keyed(caller, f"order-{n}").status_code if n % 2 else caller.send().status_code for n in range(40)]
-
-    assert statuses[30:] == [429] * 10

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from tests.ids import BAD_IDS
 from tests.people import ACME, CONVERSATION, bearer
-from tests.routes.test_send_message import BAD_IDS
 from tests.system.attacks.ground import Lane, serve, watched
 from tests.system.attacks.oracles import blemishes, no_entry
 from tests.system.clients import JSON, Request
