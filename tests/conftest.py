@@ -11,19 +11,15 @@ from werkzeug.test import TestResponse
 from app import create_app
 from config.settings import load
 from tests.documented import CheckedClient
-from tests.people import ACME, AUDIENCE, CONVERSATION, ISSUER, SECRET, bearer
-from tests.wire import ACCOUNTS, CHAT, Wire
+from tests.environs import REQUIRED
+from tests.people import ACME, CONVERSATION, bearer
+from tests.wire import Wire
 
 # How long an example takes says something of the machine alone.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 ENVIRON = {
-    "JWT_ALGORITHMS": "HS256",
-    "JWT_SECRET": SECRET,
-    "JWT_ISSUER": ISSUER,
-    "JWT_AUDIENCE": AUDIENCE,
-    "ACCOUNT_SERVICE_URL": ACCOUNTS,
-    "CHAT_SERVICE_URL": CHAT,
+    **REQUIRED,
     "STORE_URL": "memory://",
     "WEB_CONCURRENCY": "1",
 }

@@ -13,7 +13,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER  # type: ignore[impor
 from app.web.declarations import Operation
 from config.documents import example
 from tests.conventions.operations import OPERATIONS
-from tests.unit.test_settings import REQUIRED, ROOT, start
+from tests.environs import REQUIRED, ROOT, start
 
 SHIPPED = ROOT / "docs" / "operating"
 

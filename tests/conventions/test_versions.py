@@ -6,7 +6,7 @@ import re
 from flask.testing import FlaskClient
 
 from app.version import VERSION
-from tests.unit.test_settings import ROOT
+from tests.environs import ROOT
 
 
 def test_everything_that_tells_the_version_tells_this_one(client: FlaskClient) -> None:

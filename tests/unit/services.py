@@ -18,6 +18,8 @@ from tests.wire import ACCOUNTS, CHAT, Answer, Wire, reply, sent_message
 
 FOUND = Account("account-a1b2", ACME, active=True, roles=frozenset({"conversations"}))
 SENDER = Account("account 7/ü", ACME, active=True, roles=frozenset())
+# As many as ask at once where many do.
+CROWD = 20
 # What the chat service answers to a message.
 GOOD = sent_message(CONVERSATION, "Hello")
 

@@ -9,7 +9,7 @@ import pytest
 
 from config import documents, report
 from config.settings import read
-from tests.unit.test_settings import CANARY, REQUIRED, ROOT, SECRETS, start
+from tests.environs import CANARY, REQUIRED, ROOT, SECRETS, start
 
 EMPTY = "Present but empty: gunicorn cannot read it; unset it or give a number."
 

@@ -1,6 +1,6 @@
+"""Settings are read from the environment and from files, all at once, and no secret of them is shown."""
+
 import os
-import subprocess
-import sys
 import traceback
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
@@ -8,19 +8,8 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings, SettingsError, load
-from tests.people import AUDIENCE, ISSUER, SECRET
-from tests.wire import ACCOUNTS, CHAT
+from tests.environs import CANARY, REQUIRED, SECRETS
 
-ROOT = Path(__file__).parents[2]
-CANARY = "canary-that-must-not-sing-in-any-text"
-REQUIRED = {
-    "JWT_ALGORITHMS": "HS256",
-    "JWT_SECRET": SECRET,
-    "JWT_ISSUER": ISSUER,
-    "JWT_AUDIENCE": AUDIENCE,
-    "ACCOUNT_SERVICE_URL": ACCOUNTS,
-    "CHAT_SERVICE_URL": CHAT,
-}
 DEFAULTS = {
     "jwt_previous_secret": None,
     "jwt_public_key": None,
@@ -45,6 +34,8 @@ DEFAULTS = {
     "reference": True,
     "log_level": "INFO",
 }
+
+
 PARSED = [
     ("JWT_ALGORITHMS", "HS256,HS384 HS512", ("HS256", "HS384", "HS512")),
     ("JWT_SECRET", "another secret, of more than 32 bytes", "another secret, of more than 32 bytes"),
@@ -72,26 +63,6 @@ PARSED = [
     ("REFERENCE", "false", False),
     ("LOG_LEVEL", "debug", "DEBUG"),
 ]
-SECRETS = {
-    "JWT_SECRET": CANARY,
-    "JWT_PREVIOUS_SECRET": CANARY,
-    "ACCOUNT_SERVICE_TOKEN": CANARY,
-    "CHAT_SERVICE_TOKEN": CANARY,
-    "STORE_URL": f"redis://:{CANARY}@redis.example",
-}
-
-
-def start(arguments: list[str], environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run Python with these arguments and settings, to its end."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def problems(environ: dict[str, str]) -> dict[str, str]:

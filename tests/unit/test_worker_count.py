@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.unit.test_settings import REQUIRED, ROOT
+from tests.environs import REQUIRED, ROOT
 
 TOLD = """
 import os

@@ -1,3 +1,5 @@
+"""What is asked of the account service, and what its answers mean."""
+
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +12,6 @@ from app.upstream.transport import NoAnswerError, NothingSentError
 from tests.people import ACME, GLOBEX, account
 from tests.unit.services import FOUND, account_service, answering, correlation, find
 from tests.wire import ACCOUNTS, Answer, Wire
-
-
-@pytest.fixture
-def accounts(wire: Wire) -> Accounts:
-    return Accounts(account_service(wire), lifetime=30)
 
 
 def test_what_is_asked(wire: Wire) -> None:
