@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -19,6 +20,14 @@ from tests.wire import Wire, reply
 _APP = create_app(load(ENVIRON), transport=Wire())
 assert isinstance(_APP, Application)
 OPERATIONS = [*_APP.monitor.operations]
+every = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+with_body = pytest.mark.parametrize("operation", [it for it in OPERATIONS if it.declaration.body], ids=str)
+senders = pytest.mark.parametrize("operation", [it for it in OPERATIONS if it.declaration.sends], ids=str)
+
+
+def told(answer: TestResponse) -> tuple[int, str, str]:
+    """Status, code and sentence."""
+    return answer.status_code, answer.get_json()["code"], answer.get_json()["error"]
 
 
 class Scratch:
