@@ -10,12 +10,9 @@ from pathlib import Path
 from tests.conftest import ENVIRON
 
 ROOT = Path(__file__).resolve().parents[2]
-
 GUIDE = (ROOT / "docs" / "adding-a-route.md").read_text(encoding="utf-8")
-
 # The name of a file, how it is given, and what is in it or changed about it.
 BLOCKS = re.findall(r"^`(app/\S+)`\n\n```(python|diff)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
-
 ROUTE, CLIENT = "app/routes/contacts.py", "app/chat/contacts.py"
 
 

@@ -11,8 +11,8 @@ from tests.system.attacks.ground import Lane, serve, watched
 from tests.system.attacks.oracles import blemishes, no_entry
 from tests.system.clients import JSON, Request
 from tests.system.faults.stage import Report, Stage
+from tests.system.odd_requests import IDS, PATHS, SEND
 from tests.system.processes import resident
-from tests.system.test_odd_requests import IDS, PATHS, SEND
 from tests.unit.test_strict_json import REFUSED
 
 ANSWER_SECONDS = 0.02

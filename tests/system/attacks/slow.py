@@ -4,7 +4,7 @@ from tests.system.attacks.ground import serve, watched
 from tests.system.clients import ask, sending
 from tests.system.faults.stage import Report, Stage
 from tests.system.servers import Server
-from tests.system.test_slow_clients import DRIPS, PARTS, Crowd
+from tests.system.slow_clients import DRIPS, PARTS, Crowd
 
 # Within which others must be served.
 STALL_SECONDS = 6.0
