@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 import pytest
@@ -108,7 +108,14 @@ def checker_of(algorithm: str) -> TokenVerifier:
     return verifier(pem(KINDS[algorithm]) if algorithm in KINDS else SECRET, algorithms=(algorithm,))
 
 
-def refuse(text: str, checker: TokenVerifier | None = None) -> None:
+class Verifying(Protocol):
+    """What verifies tokens."""
+
+    def verify(self, text: str, /) -> User:
+        """The user, or UnauthorizedError."""
+
+
+def refuse(text: str, checker: Verifying | None = None) -> None:
     """Hold that the token is answered 401, and that nothing else is raised."""
     with pytest.raises(UnauthorizedError) as caught:
         (checker or verifier()).verify(text)

@@ -13,7 +13,7 @@ from tests.system.clients import JSON, Request
 from tests.system.faults.stage import Report, Stage
 from tests.system.odd_requests import IDS, PATHS, SEND
 from tests.system.processes import resident
-from tests.unit.test_strict_json import REFUSED
+from tests.unit.not_json import REFUSED
 
 ANSWER_SECONDS = 0.02
 # Of what the workers had after the rounds that warm them up.

@@ -1,3 +1,5 @@
+"""What a token may look like, and what of its header counts."""
+
 import base64
 import json
 import string
@@ -24,7 +26,7 @@ from tests.unit.keys import (
     verifier,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BAD_HEADERS: dict[str, list[Any]] = {
     "alg": [
         *("none", "None", "NONE", "nOnE", "", "hs256", "HS256 ", "HS512", "RS256", "dir", "A256KW"),

@@ -1,3 +1,5 @@
+"""What a token may say, and which of it counts."""
+
 import json
 import time
 from typing import Any
