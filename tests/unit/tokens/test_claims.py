@@ -1,6 +1,7 @@
 """What a token may say, and which of it counts."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_previous_key_of_a_pair() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [(name, value) for name, values in BAD_CLAIMS.items() for value in values],
-    ids=lambda value: ascii(value)[:24],
+    ids=lambda value: re.sub(r"\b\d{10}\b", "a time", ascii(value))[:24],
 )
 def test_bad_claim(name: str, value: object) -> None:
     """A well-signed token is refused when one claim is not what RFC 7519 and the interface make of it."""
