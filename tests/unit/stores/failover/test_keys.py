@@ -134,6 +134,22 @@ def test_an_outcome_that_fails_after_the_loss_is_recorded_all_the_same(
     wait_for(lambda: shared.claim("key", "fingerprint", "x", lease=60, again=False).answer == b"answer")
 
 
+def test_the_latest_outcomes_are_owed(store: FailoverStore, shared: Shared) -> None:
+    """Of 501 the first is dropped: each may come with a message, and a long loss would fill a worker's memory."""
+    keys = [str(number) for number in range(501)]
+    for key in keys:
+        store.claim(key, "fingerprint", "owner", lease=60, again=False)
+    shared.lost = True
+    for key in keys:
+        with pytest.raises(StoreLostError):
+            store.settle(key, "fingerprint", "owner", "sent", b"answer")
+    shared.lost = False
+    wait_for(lambda: not (store.degraded or probers()))
+
+    states = [shared.claim(key, "fingerprint", "another", lease=60, again=False).state for key in keys]
+    assert states == [ClaimState.IN_PROGRESS, *[ClaimState.SENT] * 500]
+
+
 class Faltering(Shared):
     """Settles nothing at first, although it can be used."""
 
