@@ -1,13 +1,16 @@
 """What a store asks of its server, and what it leaves there."""
 
+import re
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import redis
 
-from app.stores import KEPT_SECONDS, Store, StoreLostError, UnreadableRecordError
+from app.errors import Outcome
+from app.stores import KEPT_SECONDS, ClaimState, Store, StoreLostError, UnreadableRecordError
 from app.stores.redis import KEY_PREFIX, WINDOW_PREFIX
+from tests.environs import ROOT
 from tests.unit.stores.losses import patiently
 from tests.unit.stores.opened import open_store
 from tests.unit.stores.relay import relay
@@ -15,6 +18,8 @@ from tests.unit.stores.servers import Server, tell
 from tests.unit.upstream.certificates import Authority
 
 pytestmark = pytest.mark.enable_socket
+
+GUIDE = (ROOT / "docs" / "operating" / "stores.md").read_text(encoding="utf-8")
 
 
 def test_constructing_connects_to_nothing() -> None:
@@ -83,6 +88,23 @@ def test_a_database_and_a_password_are_used(own_valkey: Server) -> None:
         kept = client.keys("*")
 
     assert kept == [f"{WINDOW_PREFIX}a".encode()]
+
+
+@pytest.mark.parametrize("database", [0, 1])
+def test_the_rights_that_a_user_is_given_are_enough(own_valkey: Server, database: int) -> None:
+    """Those in docs/operating/stores.md; `+select` as well for another database than the first."""
+    (rights,) = re.findall("^ACL SETUSER .*$", GUIDE, re.MULTILINE)
+    tell(own_valkey, *rights.split(), *(["+select"] if database else []))
+    store = open_store(f"redis://send-message:password@{own_valkey.address}/{database}")
+    store.probe()
+    outcomes: list[Outcome] = ["not_sent", "unknown", "sent"]
+    for outcome in outcomes:
+        assert store.hit("a", 30, 60).admitted
+        assert store.claim("a", "print", "owner", lease=60, again=True).state == ClaimState.NEW
+        store.settle("a", "print", "owner", outcome, b"answer")
+    store.settle("forgotten", "print", "owner", "sent", b"answer")
+    assert store.claim("a", "print", "another", lease=60, again=False).answer == b"answer"
+    store.close()
 
 
 def test_a_key_goes_when_its_window_is_over(store: Store, own_valkey: Server) -> None:
