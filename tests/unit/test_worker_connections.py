@@ -176,6 +176,20 @@ def test_who_is_cut_is_told_that_the_connection_closes() -> None:
 
 
 @pytest.mark.parametrize("target", [b"/", b"/%20"], ids=["plain", "gunicorn's"])
+def test_no_hook_of_gunicorn_is_called_around_a_request(target: bytes) -> None:
+    """As docs/operating says: what `pre_request` or `post_request` raises would end a request that may be sent."""
+    with served() as worker:
+        called: list[str] = []
+        worker.worker.cfg.set("pre_request", lambda worker, req: called.append("before"))  # noqa: ARG005 - gunicorn's
+        worker.worker.cfg.set("post_request", lambda worker, req, environ, resp: called.append("after"))  # noqa: ARG005
+        worker.client.sendall(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target)
+        worker.accept()
+        worker.client.settimeout(PATIENCE)
+        assert worker.client.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        assert called == []
+
+
+@pytest.mark.parametrize("target", [b"/", b"/%20"], ids=["plain", "gunicorn's"])
 def test_a_request_that_came_with_the_one_before_is_served(target: bytes) -> None:
     """Nothing more will arrive for it: its bytes are those that the one before has left."""
     with served() as worker:
