@@ -75,7 +75,7 @@ def test_one_of_another_company_is_400(operation: Operation) -> None:
 @every
 @pytest.mark.parametrize("user", ["one-made-inactive", "one-without-the-role"])
 def test_who_may_not_is_403(operation: Operation, user: str) -> None:
-    """Inactive, or without the role."""
+    """Whose account is inactive or lacks the role is told that the scope is insufficient, and sends nothing."""
     scratch = Scratch(operation)
     answer = scratch.call(user)
 
@@ -98,7 +98,7 @@ def test_a_misspelt_id_is_400(operation: Operation, spelling: str) -> None:
 
 @every
 def test_over_the_limit_is_429(operation: Operation) -> None:
-    """With the headers of the decision; `Retry-After` is enough; nothing is asked of anybody."""
+    """With the headers of the decision and a `Retry-After`; nothing is asked of anybody."""
     scratch = Scratch(operation, RATE_LIMIT="2 per minute")
     limit = int(scratch.call().headers["X-RateLimit-Limit"])
     answer = [scratch.call() for _ in range(limit)][-1]

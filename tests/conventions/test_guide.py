@@ -132,7 +132,7 @@ def test_a_view_without_a_path_keeps_the_service_from_starting(tree: Tree) -> No
 def test_a_careless_route_keeps_the_service_from_starting(
     tree: Tree, forgotten: str, instead: str, told: str
 ) -> None:
-    """It is told what to do."""
+    """Each slip is told, with what to do about it."""
     tree.change(forgotten, instead)
     said = tree.run(sys.executable, "-c", "import wsgi", code=4)
     (line,) = [line for line in said.splitlines() if told in line]

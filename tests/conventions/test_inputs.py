@@ -48,7 +48,7 @@ def test_every_required_field_is_required(operation: Operation) -> None:
 @every
 @pytest.mark.parametrize("query", ["{name}=%00", "{name}=%ff", "{name}=1&{name}=1"])
 def test_garbage_for_a_query_is_400(operation: Operation, query: str) -> None:
-    """In the operation's own words."""
+    """U+0000, what is no UTF-8, and a name given twice are refused in the operation's own words."""
     scratch = Scratch(operation)
     for name in scratch.query:
         answer = scratch.call(query_string=query.format(name=name))

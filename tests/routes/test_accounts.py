@@ -70,7 +70,7 @@ def test_nobody_learns_which_companies_exist(caller: Caller) -> None:
 
 
 def test_403_says_that_the_scope_is_insufficient(caller: Caller) -> None:
-    """RFC 6750 section 3.1."""
+    """The challenge says so, as RFC 6750 section 3.1 has it."""
     challenge = caller.send("one-made-inactive").headers["WWW-Authenticate"]
     assert challenge == 'Bearer realm="SalesCaptain API", error="insufficient_scope"'
 

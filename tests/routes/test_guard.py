@@ -67,7 +67,7 @@ def test_a_body_without_a_company(client: CheckedClient, wire: Wire, body: objec
 
 @pytest.mark.parametrize("company", ["", "acme", f"{{{ACME}}}", None, 1, True, [ACME], {"a": ACME}])
 def test_a_company_that_is_misspelt_in_a_body(client: CheckedClient, wire: Wire, company: object) -> None:
-    """As in a path."""
+    """An id has one spelling there, as in a path; whoever writes another is refused before anybody is asked."""
     answer = add(client, json={"company_id": company, "name": "Jane"})
     assert (*code(answer), answer.get_json()["error"]) == (400, "INVALID_COMPANY_ID", "Invalid company ID")
     assert wire.requests == []
@@ -93,7 +93,7 @@ def test_the_account_is_found_before_the_body_is_judged(
 
 
 def test_body_and_query_and_an_id_of_another_kind(client: CheckedClient) -> None:
-    """Each comes by its name."""
+    """A view gets each by its name, with the ids in lower case and the query's defaults."""
     answer = client.put(
         f"/v1/change/{ANOTHER_ID.upper()}?page_number=2",
         json={"company_id": ACME, "name": "Jane"},
@@ -149,7 +149,7 @@ def test_a_view_refuses_in_words_of_its_own(client: CheckedClient) -> None:
 
 
 def test_ids_are_logged_by_what_they_are_of(client: CheckedClient, capsys: pytest.CaptureFixture[str]) -> None:
-    """Under names without spaces."""
+    """`custom_field_id` is `custom_field` in the line of the log: names have no spaces there."""
     client.get(f"/v1/fetch/{ACME}/{ANOTHER_ID}", headers=bearer())
     (line,) = [line for line in map(json.loads, capsys.readouterr().err.splitlines()) if "company" in line]
     assert (line["company"], line["custom_field"]) == (ACME, ANOTHER_ID)

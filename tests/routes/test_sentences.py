@@ -1,3 +1,5 @@
+"""What an error says to a person: whether anything was sent, and what to do."""
+
 import pytest
 
 from app.upstream.transport import NothingSentError

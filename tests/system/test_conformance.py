@@ -1,3 +1,5 @@
+"""Requests that a program makes up from the OpenAPI document, against a real service."""
+
 import pytest
 
 from tests.system.conformance import conform

@@ -1,3 +1,5 @@
+"""What goes to the chat service for one message, and what its status says of it."""
+
 import json
 import logging
 import time
@@ -205,7 +207,7 @@ def test_no_answer(error: Exception, expected: type[ServiceError]) -> None:
 
 
 def test_slots_are_given_back() -> None:
-    """After every kind of end."""
+    """A send gives its slot back after every kind of end: the next one finds it."""
     wire = Wire()
     service = behind(wire)
     for answer in (

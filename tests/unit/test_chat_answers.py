@@ -1,3 +1,5 @@
+"""Which 2xx of the chat service proves that the message is sent."""
+
 import json
 
 import pytest

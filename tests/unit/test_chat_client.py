@@ -90,7 +90,7 @@ def test_an_answer_that_is_none(wire: Wire, method: str, body: bytes) -> None:
 
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 2), ("DELETE", 1), ("POST", 1)])
 def test_no_answer(wire: Wire, method: str, attempts: int) -> None:
-    """Only a GET is asked once more."""
+    """A GET is asked once more, anything else is not: it may have been heard."""
     wire.answer_chat = lambda *_: NoAnswerError("reset")
     with pytest.raises(UNCLEAR[method]):
         names(wire).one(method)
@@ -176,7 +176,7 @@ def test_where_the_company_is_named(wire: Wire, path: str, query: Document | Non
 
 
 def test_a_query(wire: Wire) -> None:
-    """Its values are encoded."""
+    """Its values are percent-encoded."""
     wire.answer_chat = answering(PAGE)
     assert names(wire).page({"page_number": 2, "like": "a&b=ü"}) == PAGE
     assert wire.chats[0].url == f"{CHAT}/names/{ACME}?page_number=2&like=a%26b%3D%C3%BC"
@@ -191,7 +191,7 @@ def test_a_page_counts_in_whole_numbers(wire: Wire, count: object) -> None:
 
 
 def test_what_is_not_named_is_left_out(wire: Wire) -> None:
-    """On every level."""
+    """Fields that the schema does not name are dropped on every level of an answer."""
     page = {**PAGE, "secret": 1, "data": [{**GOOD, "secret": 1}]}
     wire.answer_chat = answering(page)
     assert names(wire).page({}) == PAGE

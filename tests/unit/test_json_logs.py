@@ -1,3 +1,5 @@
+"""One record of the log is one line of JSON, whatever it holds, and no secret is in it."""
+
 import io
 import json
 import logging

@@ -1,3 +1,5 @@
+"""What the building blocks of schemas take and give."""
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -132,7 +134,7 @@ class _Changed(Answer):
 
 
 def test_what_a_schema_does_is_done() -> None:
-    """As it says."""
+    """Renaming, hooks, optional and empty fields, `partial` and `dump_only` mean what marshmallow says."""
     assert _Changed().load({"A": "b"}) == {"a": "B"}
     assert _Optional().load({"b": "c", "d": "e"}) == {"b": "c"}
     assert _Nullable().load({"a": None, "d": "e"}) == {"a": None}

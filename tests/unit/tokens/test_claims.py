@@ -107,7 +107,7 @@ def test_both_keys_of_a_rotation(current: str, previous: str) -> None:
 
 
 def test_previous_key_of_a_pair() -> None:
-    """The same for public keys."""
+    """Tokens of the previous key are taken also where both are public keys."""
     checker = verifier(pem("another RSA"), pem("RSA"), algorithms=("RS256",))
     assert checker.verify(jwt.encode(claims(), private_key("RSA"), algorithm="RS256")) == MEMBER
 

@@ -88,7 +88,7 @@ def test_no_redirect_is_followed(server: KeyServer, loaded: Fetching) -> None:
 
 
 def test_largest_set(server: KeyServer, loaded: Fetching) -> None:
-    """256 KB are taken."""
+    """A set may have 256 KB."""
     server.behaviour = answers(200, key_set("P-256").ljust(262_144))
     loaded.time.advance(300)
     assert loaded.verify(EC) == MEMBER

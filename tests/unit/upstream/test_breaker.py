@@ -1,3 +1,5 @@
+"""When the circuit breaker lets an attempt through."""
+
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +82,7 @@ def test_failures_after_the_first_byte_do_not_count(breaker: Breaker, error: Exc
 
 
 def test_open_for_a_second(breaker: Breaker, clock: Clock) -> None:
-    """Then one attempt is made."""
+    """No attempt is made for a second; then one is."""
     fail(breaker, 3)
     clock.now += 0.75
     assert end(breaker) == "circuit_open"

@@ -1,3 +1,5 @@
+"""One exchange with a service: what is sent, how often, and within which time."""
+
 import contextlib
 import json
 from typing import Any

@@ -1,3 +1,5 @@
+"""Which bytes are an answer, byte by byte; all others are a failure."""
+
 import tracemalloc
 from itertools import pairwise
 

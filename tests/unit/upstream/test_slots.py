@@ -1,3 +1,5 @@
+"""Slots for those who wait: so many, taken without waiting, and never lost."""
+
 import subprocess
 import sys
 import threading

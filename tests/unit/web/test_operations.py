@@ -44,7 +44,7 @@ GUARD_OF_BODY = company_scoped(role="contacts", company_in="body")
     ],
 )
 def test_what_is_declared_whole_is_an_operation(path: str, method: str, decorators: list[Decorator]) -> None:
-    """With all that is said of it."""
+    """Its method, path, name and role are what was declared."""
     (operation,) = operations(application(path, method, *decorators), rate_limit)
     assert (operation.method, operation.rule, operation.name) == (method, path, "view")
     assert operation.declaration.role == "contacts"
@@ -145,7 +145,7 @@ def test_what_is_not_declared_whole_is_told(
 
 
 def test_every_problem_is_told_at_once() -> None:
-    """A line each."""
+    """Each problem of an operation has a line of its own in one message."""
     app = application("/a/<name>", "POST", company_scoped(role="a", limit="often"))
     with pytest.raises(DeclarationError) as caught:
         operations(app, rate_limit)

@@ -67,7 +67,7 @@ def test_a_guard_that_flask_does_not_see_guards_nothing() -> None:
 
 
 def test_what_is_next_to_the_view_is_its_own() -> None:
-    """There nothing is passed by."""
+    """A decorator below ours lets nobody past them, whatever it does."""
     assert len(operations(application("/a/<company_id>", "GET", GUARD, GIVES, around), rate_limit)) == 1
 
 

@@ -13,7 +13,7 @@ from tests.unit.web.declared import GIVES, GUARD, Name, application, bare
 
 
 def test_two_views_of_a_name_are_told() -> None:
-    """In one blueprint Flask has the word."""
+    """In one blueprint, where Flask notices it, the message says what to do."""
     blueprint = Blueprint("tag", __name__)
     blueprint.add_url_rule("/a", "view", lambda: "a")
     blueprint.add_url_rule("/b", "view", lambda: "b")
@@ -22,7 +22,7 @@ def test_two_views_of_a_name_are_told() -> None:
 
 
 def test_two_blueprints_of_a_name_are_told() -> None:
-    """Likewise."""
+    """An application has one blueprint of each name, and the message says what to do."""
     app = Flask("app", static_folder=None)
     register(app, Blueprint("tag", __name__))
     with pytest.raises(DeclarationError, match=r"^tag: two views or two blueprints"):

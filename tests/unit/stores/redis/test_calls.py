@@ -152,7 +152,7 @@ def test_a_window_that_cannot_be_read_is_no_lost_store(
 def test_a_key_that_cannot_be_read_is_no_lost_store(
     store: Store, own_valkey: Server, key: tuple[str | bytes, ...]
 ) -> None:
-    """The same."""
+    """A key that somebody else has written is refused, and all others can be used."""
     tell(own_valkey, str(key[0]), f"{KEY_PREFIX}a", *key[1:])
     with pytest.raises(UnreadableRecordError):
         store.claim("a", "theirs", "owner", lease=60, again=False)
