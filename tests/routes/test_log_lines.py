@@ -33,11 +33,7 @@ OF_EVERY_LINE = {
     ),
     *("send_outcome", "reason", "user", "client", "total_ms", "cpu_ms", "bytes_in", "bytes_out", "worker"),
 }
-
-
 OF_LIMITED = {"auth_ms", "limit_ms", "limit", "store"}
-
-
 OF_A_MEMBER = OF_LIMITED | {"company", "conversation", "account_ms", "account"}
 
 
@@ -77,7 +73,7 @@ def test_a_key_and_its_repetition(caller: Caller, app: Flask, lines: Heard) -> N
     for _ in range(2):
         caller.send(headers={"Idempotency-Key": "a-key-of-theirs"})
     first, second = lines
-    assert first["idempotency_key"] == second["idempotency_key"]
+    assert (first["idempotency_key"], first["user"]) == (second["idempotency_key"], second["user"])
     assert "a-key-of-theirs" not in json.dumps(list(lines))
     assert [(line["replayed"], line["reason"], line["account"]) for line in lines] == [
         (False, "accepted", "asked"),
@@ -95,6 +91,7 @@ def test_who_does_not_come_far(caller: Caller, lines: Heard) -> None:
     caller.send(company="no-id")
     caller.send(user="one-of-another-company")
     further = [set(line) - OF_EVERY_LINE for line in lines]
+    assert [line["user"] is None for line in lines] == [True, False, False]
     assert further == [{"auth_ms"}, OF_LIMITED, OF_A_MEMBER]
     assert [(line["send_outcome"], line["reason"]) for line in lines] == [
         (None, "UNAUTHORIZED"),

@@ -69,6 +69,7 @@ def test_limits_and_accounts_are_counted(caller: Caller, wire: Wire, app: Flask,
     assert counted(app, "limit_decisions_total", decision="admitted", store="shared") == 31
     assert counted(app, "limit_decisions_total", decision="refused", store="shared") == 1
     assert by_label(app, "account_lookups_total", "result") == {"asked": 1, "remembered": 29, "failed": 1}
+    assert Counter(line["limit"] for line in lines) == {"admitted": 31, "refused": 1}
     told = Counter(line.get("account") for line in lines)
     assert told == {"asked": 1, "remembered": 29, "failed": 1, None: 1}
     assert counted(app, "sends_total", outcome="not_sent", reason="refused") == 1
