@@ -23,14 +23,14 @@ def losses(servers: Sequence[Server]) -> int:
 
 
 def hold_exactly(servers: Sequence[Server], services: Services) -> None:
-    """Six users in a row send 150 messages each at once; each has 30 sent, with 29 to 0 left once each.
+    """Three users in a row send 150 messages each at once; each has 30 sent, with 29 to 0 left once each.
 
     Where the machine kept the store from a process for too long, that has decided alone: another user is taken.
     """
     users, held = count(), 0
-    while held < 6:
+    while held < 3:
         number = next(users)
-        assert number < 18, [server.log for server in servers]
+        assert number < 9, [server.log for server in servers]
         for server in servers:
             server.await_events("store back", count=losses([server]), seconds=35)
         before = losses(servers)
@@ -51,7 +51,7 @@ def hold_exactly(servers: Sequence[Server], services: Services) -> None:
 
 
 def test_four_workers_share_the_limit_in_a_file(serve: Serve, services: Services) -> None:
-    """Of 150 parallel sends of one user exactly 30 are sent, wherever they claim to come from; six times."""
+    """Of 150 parallel sends of one user exactly 30 are sent, wherever they claim to come from; three times."""
     hold_exactly([serve(**FOUR_WORKERS)], services)
 
 
