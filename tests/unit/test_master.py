@@ -6,33 +6,15 @@ import itertools
 import queue
 import re
 import signal
-import subprocess
-import sys
 import time
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 
-from config.serving.master import STOPS, Killer, mend
-
-
-class Master(SimpleNamespace):
-    """What is used of gunicorn's: it finds these signals together, and starts workers as it is told."""
-
-    def __init__(self, *outcomes: int | Exception, signals: tuple[int, ...] = ()) -> None:
-        super().__init__(
-            log=Mock(),
-            spawn_worker=Mock(side_effect=outcomes),
-            wait_for_signals=Mock(return_value=list(signals)),
-            halt=Mock(),
-            reexec=Mock(side_effect=OSError(errno.EAGAIN, "no process")),
-            murder_workers=Mock(),
-            timeout=30,
-        )
-        mend(self)
+from config.serving.master import STOPS, Killer
+from tests.unit.masters import Master, codes
 
 
 def test_what_keeps_a_worker_from_being_started_is_told_once() -> None:
@@ -52,63 +34,30 @@ def test_what_is_no_lack_of_the_systems_is_not_tried_again() -> None:
     assert master.log.error.call_args_list == []
 
 
-@pytest.mark.parametrize("error", ["MemoryError", "BrokenPipeError"])
-def test_a_worker_that_cannot_say_how_it_failed_ends(error: str) -> None:
-    """It would be a second master, which stops the workers of the first."""
-    script = f"""
-import os
-from tests.unit.test_master import Master
-
-def spawn():
-    pid = os.fork()
-    if pid == 0:
-        raise {error}
-    return pid
-
-master = Master()
-master.spawn_worker._spawn = spawn
-print(os.waitstatus_to_exitcode(os.waitpid(master.spawn_worker(), 0)[1]))
-"""
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.stdout, ended.stderr) == ("1\n", "")
+def test_workers_that_cannot_say_how_they_failed_end() -> None:
+    """They would be second masters, which stop the workers of the first."""
+    assert codes("raise MemoryError", "raise BrokenPipeError") == [1, 1]
 
 
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        ("MemoryError", 1),
-        ("OSError(errno.ENOMEM, 'no memory')", 1),
-        ("OSError(errno.ENFILE, 'no file')", 1),
-        ("ImportError('a.so: failed to map segment from shared object')", 1),
-        ("ImportError('a.so: cannot open shared object file: Too many open files')", 1),
-        ("RuntimeError from MemoryError", 1),
-        # One that cannot even be looked at.
-        ("type('WorseError', (ImportError,), {'__str__': None})()", 1),
-        ("ImportError('No module named a')", 3),
-        ("FileNotFoundError(errno.ENOENT, 'no key')", 3),
-    ],
-)
-def test_a_worker_that_is_short_of_something_stops_no_other(error: str, code: int) -> None:
+# How loading an application fails, and with which code its worker ends.
+LACKS = {
+    "MemoryError": 1,
+    "OSError(errno.ENOMEM, 'no memory')": 1,
+    "OSError(errno.ENFILE, 'no file')": 1,
+    "ImportError('a.so: failed to map segment from shared object')": 1,
+    "ImportError('a.so: cannot open shared object file: Too many open files')": 1,
+    "RuntimeError from MemoryError": 1,
+    # One that cannot even be looked at.
+    "type('WorseError', (ImportError,), {'__str__': None})()": 1,
+    "ImportError('No module named a')": 3,
+    "FileNotFoundError(errno.ENOENT, 'no key')": 3,
+}
+
+
+def test_a_worker_that_is_short_of_something_stops_no_other() -> None:
     """For gunicorn's code 3 the master would; whatever else keeps a worker from being loaded keeps that code."""
-    script = f"""
-import errno, os, sys
-from tests.unit.test_master import Master
-
-def spawn():
-    pid = os.fork()
-    if pid == 0:
-        try:
-            raise {error}
-        except Exception:
-            sys.exit(3)
-    return pid
-
-master = Master()
-master.spawn_worker._spawn = spawn
-print(os.waitstatus_to_exitcode(os.waitpid(master.spawn_worker(), 0)[1]))
-"""
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.stdout, ended.stderr) == (f"{code}\n", "")
+    loading = [f"try:\n    raise {error}\nexcept Exception:\n    sys.exit(3)" for error in LACKS]
+    assert dict(zip(LACKS, codes(*loading), strict=True)) == LACKS
 
 
 def test_signals_are_as_before_once_a_worker_is_started() -> None:

@@ -1,0 +1,54 @@
+"""A stand-in for gunicorn's master, mended as ours is, and workers that it starts."""
+
+import errno
+import subprocess
+import sys
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+from config.serving.master import mend
+from tests.environs import ROOT
+
+# Each statement is what a worker does in place of being loaded.
+_WORKERS = """
+import errno, os, sys
+from tests.unit.masters import Master
+
+def spawn():
+    pid = os.fork()
+    if pid == 0:
+        exec(statement)
+    return pid
+
+begun = []
+for statement in sys.argv[1:]:
+    master = Master()
+    master.spawn_worker._spawn = spawn
+    begun.append(master.spawn_worker())
+for pid in begun:
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+class Master(SimpleNamespace):
+    """What is used of gunicorn's: it finds these signals together, and starts workers as it is told."""
+
+    def __init__(self, *outcomes: int | Exception, signals: tuple[int, ...] = ()) -> None:
+        super().__init__(
+            log=Mock(),
+            spawn_worker=Mock(side_effect=outcomes),
+            wait_for_signals=Mock(return_value=list(signals)),
+            halt=Mock(),
+            reexec=Mock(side_effect=OSError(errno.EAGAIN, "no process")),
+            murder_workers=Mock(),
+            timeout=30,
+        )
+        mend(self)
+
+
+def codes(*statements: str) -> list[int]:
+    """The exit codes of workers that do this beside each other, in a process of their own; they say nothing."""
+    command = [sys.executable, "-c", _WORKERS, *statements]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stderr == ""
+    return [int(line) for line in ended.stdout.splitlines()]
