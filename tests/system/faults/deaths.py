@@ -27,8 +27,9 @@ def killed_workers(stage: Stage, kills: int, every: float) -> Report:
         for _ in range(kills):
             threading.Event().wait(every)
             os.kill(stage.random.choice(server.pids()), signal.SIGKILL)
+            killed_at = monotonic()
         threading.Event().wait(every)
-    report = _told_in_the_end(f"{kills} kills of a worker, one each {every} s", stage, server, attempts)
+    report = _told_in_the_end(f"{kills} kills of a worker, one each {every} s", stage, server, attempts, killed_at)
     report.figures["worker deaths in the log"] = len(server.events("Worker (pid:"))
     return report
 
@@ -40,13 +41,15 @@ def killed_master(stage: Stage, *, alone: bool) -> Report:
     with under_load(*[repeated(stage, server.port, times=8, pause=0.5)] * _CALLERS) as attempts:
         threading.Event().wait(1)
         (os.kill if alone else os.killpg)(server.process.pid, signal.SIGKILL)
-        begun = monotonic()
+        killed_at = monotonic()
         server.process.wait()
         server.start()
-        down = monotonic() - begun
+        down = monotonic() - killed_at
         threading.Event().wait(1)
+    # Workers that are alone go on for a while.
+    dead_at = monotonic() if alone else killed_at
     who = "the master alone" if alone else "the master and its workers"
-    report = _told_in_the_end(f"{who} killed and started again", stage, server, attempts)
+    report = _told_in_the_end(f"{who} killed and started again", stage, server, attempts, dead_at)
     report.figures["down (s)"] = round(down, 2)
     done = {attempt.message for attempt in attempts if attempt.code == "sent"}
     again = [
@@ -106,10 +109,11 @@ def all_sent(title: str, stage: Stage, attempts: Sequence[Attempt]) -> Report:
     return report
 
 
-def _told_in_the_end(title: str, stage: Stage, server: Server, attempts: list[Attempt]) -> Report:
-    """Whoever does not know asks again when the claims of the dead have run out."""
+def _told_in_the_end(title: str, stage: Stage, server: Server, attempts: list[Attempt], dead_at: float) -> Report:
+    """Whoever does not know asks again when the claims of the dead, all made before `dead_at`, have run out."""
     doubtful = in_doubt(attempts)
-    threading.Event().wait(LEASE_SECONDS)
+    # Linux ends a process a moment after it is told to.
+    threading.Event().wait(max(0, dead_at + 0.2 + LEASE_SECONDS - monotonic()))
     final = [stage.send(server.port, attempt.message, keyed=True) for attempt in doubtful]
     report = Report(title)
     report.figures = {
