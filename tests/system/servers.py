@@ -133,6 +133,10 @@ class Server:
     def start(self, workers: int | None = None) -> Self:
         """Start the process and wait until all of its workers, as many as are set unless told, can answer."""
         self.launch()
+        return self.await_start(workers)
+
+    def await_start(self, workers: int | None = None) -> Self:
+        """Wait until it can answer, as `start` does; several that are launched before start beside each other."""
         count = workers or int(self._environ["WEB_CONCURRENCY"])
         await_until(lambda: self._has_ended() or self._is_ready(count), lambda: f"not ready:\n{self.log}")
         assert not self._has_ended(), f"ended with {self.process.returncode}:\n{self.log}"

@@ -46,7 +46,9 @@ def rolling_restarts(stage: Stage, way: str, times: int, latency: float) -> Repo
     shared = f"sqlite:///{stage.folder}/state.sqlite3"
     servers = [stage.prepare(_WEARING, STORE_URL=shared, **PATIENT) for _ in range(2)]
     for server in servers:
-        (server.hold() if "held" in way else server).start()
+        (server.hold() if "held" in way else server).launch()
+    for server in servers:
+        server.await_start()
     begun = monotonic()
     with (
         Nginx(stage.folder / "nginx", [server.port for server in servers]) as nginx,
