@@ -1,12 +1,12 @@
 """The worker serves what PEP 3333 calls an application, as gunicorn does; also one that fails halfway."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from tests.system.clients import Connection, Request
-from tests.system.conftest import Serve
-from tests.system.servers import Server, gunicorn
+from tests.system.servers import Server, gunicorn, served
+from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
 
@@ -64,11 +64,13 @@ def application(environ, start_response):
 '''
 
 
-@pytest.fixture
-def server(serve: Serve, tmp_path: Path) -> Server:
-    (tmp_path / "strange.py").write_text(APPLICATION)
-    strange = gunicorn("--pythonpath", str(tmp_path), application="strange:application")
-    return serve(strange, WEB_CONCURRENCY="1", THREADS="2")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("strange")
+    (folder / "strange.py").write_text(APPLICATION)
+    strange = gunicorn("--pythonpath", str(folder), application="strange:application")
+    with Services() as services, served(services, strange, WEB_CONCURRENCY="1", THREADS="2") as running:
+        yield running
 
 
 @pytest.mark.parametrize("connection", ["keep-alive", "x-unknown"], ids=["plainly", "by gunicorn"])
@@ -103,10 +105,12 @@ def test_what_breaks_off_is_not_made_whole(server: Server, path: str) -> None:
 @pytest.mark.parametrize("path", ["/raises", "/begins", "/splits", "/starts%20nothing"])
 def test_what_raises_is_a_failure(server: Server, path: str) -> None:
     """500 without a word of the exception, as long as nothing was sent; the next one is answered."""
+    before = len(server.events("no request"))
     with Connection(server.port) as client:
         answer = client.ask(Request("GET", path))
     assert (answer.status, answer.body) == (500, b"")
-    assert server.events("no request")[-1]["level"] == "ERROR"
+    server.await_events("no request", before + 1)
+    assert [line["level"] for line in server.events("no request")[before:]] == ["ERROR"]
     with Connection(server.port) as client:
         assert client.ask(Request("GET", "/")).body == b"Hello"
     assert "secret" not in server.log
