@@ -18,7 +18,7 @@ from app.stores.memory import MemoryStore
 from config.settings import load
 from tests.conftest import ENVIRON, Caller
 from tests.people import bearer
-from tests.unit.workers import Served, served
+from tests.unit.serving.workers import Served, served
 from tests.wire import Wire
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ import pytest
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER  # type: ignore[import-untyped]
 
 from config.serving.arrivals import Arrival
-from tests.unit.workers import served
+from tests.unit.serving.workers import served
 
 # Seconds that are more than enough.
 PATIENCE = 30

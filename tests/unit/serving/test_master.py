@@ -14,7 +14,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 
 from config.serving.master import STOPS, Killer
-from tests.unit.masters import Master, codes
+from tests.unit.serving.masters import Master, codes
 
 
 def test_what_keeps_a_worker_from_being_started_is_told_once() -> None:

@@ -17,7 +17,7 @@ from config.serving.listener import _Server
 from config.serving.observer import Observer
 from tests.system.processes import await_until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # A worker that tells whether it has keys, and stays.
 WORKER = """\
 import sys

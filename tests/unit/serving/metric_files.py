@@ -27,7 +27,7 @@ with metric_files.reading(Path(sys.argv[1])) as files:
         for sample in metric.samples:
             print(sample.name, sample.labels.get("le", ""), sample.value)
 """
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def work(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.serving import metric_files
-from tests.unit.metric_files import ROOT, told, work
+from tests.unit.serving.metric_files import ROOT, told, work
 
 
 def started() -> "subprocess.Popen[str]":

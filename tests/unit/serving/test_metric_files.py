@@ -10,7 +10,7 @@ import pytest
 
 from config.serving import metric_files
 from tests.system.processes import await_until
-from tests.unit.metric_files import READER, ROOT, told, work
+from tests.unit.serving.metric_files import READER, ROOT, told, work
 
 
 def test_totals_go_on_over_workers(tmp_path: Path) -> None:

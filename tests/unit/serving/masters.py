@@ -12,7 +12,7 @@ from tests.environs import ROOT
 # Each statement is what a worker does in place of being loaded.
 _WORKERS = """
 import errno, os, sys
-from tests.unit.masters import Master
+from tests.unit.serving.masters import Master
 
 def spawn():
     pid = os.fork()
