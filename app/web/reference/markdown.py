@@ -11,6 +11,14 @@ from app.web.declarations import Operation
 from app.web.reference.document import make, path_of, summary, tag_of
 
 _ID = re.compile(r"{(\w+)}")
+# Of routes that send. The published structure of the OpenAPI document has no place for it.
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Another one for each message: under it, that is sent at most once",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "example": "order-4711-shipped"},
+}
 _PAGE = """\
 > The index of all pages is at [/llms.txt](/llms.txt).
 
@@ -73,6 +81,8 @@ def page(operation: Operation, limit: str) -> str:
     path, method = path_of(operation), operation.method
     document = make([operation])
     described = document["paths"][path][method.lower()]
+    if operation.declaration.sends:
+        described = {**described, "parameters": [*described["parameters"], _KEY]}
     return _PAGE.format(
         summary=described["summary"],
         method=method,

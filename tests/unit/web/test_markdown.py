@@ -78,3 +78,16 @@ def test_a_curl_takes_every_parameter_that_has_an_example() -> None:
         *("curl", "-X", "GET", "https://a.test/acme/{contact_id}?page_number=1"),
         *("-H", "Authorization: Bearer $TOKEN", "-H", "Idempotency-Key: it's 1"),
     ]
+
+
+def test_who_sends_is_shown_a_key() -> None:
+    """Whoever copies the command sends at most once; of a route that sends nothing there is no key."""
+    page, other = (
+        markdown.page(replace(SEND, declaration=replace(SEND.declaration, sends=sends)), "1/s")
+        for sends in (True, False)
+    )
+    rows = page.splitlines()
+    (row,) = [it for it in rows if it.startswith("| `Idempotency-Key` | header | string, 1 to 255 ")]
+    assert "(required)" not in row
+    assert "  -H 'Idempotency-Key: order-" in page
+    assert "Idempotency-Key" not in other
