@@ -169,6 +169,13 @@ def test_a_route_that_goes_past_its_decorators_does_not_pass(followed: Tree, lin
     assert told in said
 
 
+def test_nor_does_a_module_beside_the_guard_that_would_do_it_for_routes(followed: Tree) -> None:
+    """Only those by name that have to may look at the request: a route could ask any other for what is in it."""
+    line = "from flask import request\n"
+    done = followed.start(f"{BIN}/ruff", "check", "--stdin-filename", "app/web/companies.py", "-", given=line)
+    assert "TID251 `flask.request` is banned" in done.stdout
+
+
 def test_the_inherited_tests_fail_for_a_careless_route(tree: Tree) -> None:
     """A docstring that is no sentence, no description, another tag than the document has, a slip in the view."""
     tree.change("Add a contact to a company.", "Add a contact")
