@@ -25,7 +25,7 @@ _HOOKS = (
 )
 # Blueprint, or None for the application; kind; function.
 Hook = tuple[str | None, str, object]
-_TWICE = "another operation has this view or its name: write a view of its own, with a name of its own."
+_TWICE = "another operation has this view or its name: let it have its own, in a blueprint that is in no other."
 _SAME = "another operation has this method and path: only one of them would be asked."
 
 

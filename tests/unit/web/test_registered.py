@@ -29,6 +29,18 @@ def test_two_blueprints_of_a_name_are_told() -> None:
         register(app, Blueprint("tag", __name__))
 
 
+def test_a_blueprint_in_another_is_told_as_such() -> None:
+    """All at the top level of the modules are registered, so its views would have two paths, and two names."""
+    inner, outer = Blueprint("inner", __name__), Blueprint("outer", __name__, url_prefix="/b")
+    inner.get("/a/<company_id>")(GUARD(GIVES(lambda account: {"account": account})))
+    outer.register_blueprint(inner)
+    app = bare()
+    for blueprint in (inner, outer):
+        register(app, blueprint)
+    with pytest.raises(DeclarationError, match=r"let it have its own, in a blueprint that is in no other\."):
+        operations(app, rate_limit)
+
+
 HOOKS: dict[str, Callable[[Blueprint], object]] = {
     "before": lambda it: it.before_request(lambda: "something else"),
     "before all": lambda it: it.before_app_request(lambda: "something else"),
