@@ -48,8 +48,7 @@ class SqliteStore:
         record = {"key": key, "window": length, "length": limit * WIDTH}
         tidies = next(self._hits) % SWEEP_EVERY == 0
         if tidies:
-            with losing:
-                self._log.keep_short()
+            self._log.keep_short()
         with losing, self._turns.get(), self._connections.lend() as connection:
             if tidies:
                 self._sweep(connection)

@@ -44,12 +44,12 @@ class Log:
     def keep_short(self) -> None:
         """Start truncating the WAL if it is too long, in a thread of its own: no caller does it itself.
 
-        A failure is logged, once until a success: as long as the WAL can be written the store is not lost. Raises
-        OSError.
+        A failure is logged, once until it is another one or over. The store is not lost for it: the WAL can still
+        be written.
         """
         state = self._state.get()
-        # If no thread can be started right now, a later call tries again.
-        with state.lock, suppress(RuntimeError):
+        # If it cannot be looked at, or no thread can be started right now, a later call tries again.
+        with state.lock, suppress(OSError, RuntimeError):
             if self._is_long() and not (state.thread and state.thread.is_alive()):
                 thread = threading.Thread(target=self._try, args=(state,), name="store-log", daemon=True)
                 thread.start()

@@ -181,6 +181,19 @@ def test_what_keeps_it_long_is_told_and_costs_no_hit(
     assert [it.message for it in caplog.records] == [told, "store log short again"]
 
 
+def test_one_that_cannot_be_looked_at_costs_no_hit(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left for later: whether the store can be used hits find out by themselves."""
+    store.hit("a", 30, 60)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", Mock(side_effect=PermissionError))
+        hit_often(store)
+    look_after(store)
+
+    assert log_of(path) < LOG_BYTES
+
+
 def test_what_is_not_over_is_not_told_as_over(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
