@@ -50,7 +50,9 @@ class Log:
         state = self._state.get()
         # If it cannot be looked at, or no thread can be started right now, a later call tries again.
         with state.lock, suppress(OSError, RuntimeError):
-            if self._is_long() and not (state.thread and state.thread.is_alive()):
+            # After a failure also if another process truncated it: only an attempt shows that this one can again.
+            is_due = state.trouble or self._is_long()
+            if is_due and not (state.thread and state.thread.is_alive()):
                 thread = threading.Thread(target=self._try, args=(state,), name="store-log", daemon=True)
                 thread.start()
                 state.thread = thread

@@ -181,6 +181,26 @@ def test_what_keeps_it_long_is_told_and_costs_no_hit(
     assert [it.message for it in caplog.records] == [told, "store log short again"]
 
 
+def test_what_another_process_ended_is_told_as_over(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once this one can write the log down, too, and not when the log is long again, which may take a day."""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", Mock(side_effect=OSError))
+        make_long(store)
+        with closing(SqliteStore(str(path))) as other, patched.context() as theirs:
+            theirs.setattr(os, "fdatasync", Mock())
+            look_after(other)
+        assert log_of(path) < LOG_BYTES
+        look_after(store)
+    told = "store log not shortened: OSError; it grows"
+    assert [it.message for it in caplog.records] == [told]
+
+    look_after(store)
+    look_after(store)
+    assert [it.message for it in caplog.records] == [told, "store log short again"]
+
+
 def test_one_that_cannot_be_looked_at_costs_no_hit(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
