@@ -132,6 +132,16 @@ def test_every_series_begins_at_zero(app: Flask, caller: Caller, wire: Wire) -> 
     assert {it for it in series() - before if "/openapi.json" not in it} == set()
 
 
+def test_no_series_begins_that_has_no_end(app: Flask) -> None:
+    """An error in which the route cannot end is none of its answers."""
+    assert isinstance(app, Application)
+    app.monitor.publish()
+    found = [sample.labels for metric in app.monitor.metrics.registry.collect() for sample in metric.samples]
+    begun = {(labels["route"], labels["code"]) for labels in found if "code" in labels}
+    ends = {it.rule: ["none", *(error.code for error in it.errors)] for it in app.monitor.operations}
+    assert begun == {(rule, code) for rule, codes in ends.items() for code in codes}
+
+
 def test_an_open_circuit_is_published(environ: dict[str, str], wire: Wire) -> None:
     """As soon as the service behind could not be connected to as often as the setting says."""
     app = create_app(load({**environ, "BREAKER_THRESHOLD": "1"}), transport=wire)

@@ -173,6 +173,6 @@ def _curl(method: str, url: str, described: dict[str, Any]) -> str:
 
 
 def _failures(operation: Operation) -> Iterator[str]:
-    for kind in sorted(operation.errors, key=lambda kind: kind.status):
+    for kind in operation.errors:
         when = (kind.__doc__ or "").strip().partition("\n")[0]
         yield f"| {kind.status} | `{kind.code}` | {when} |"

@@ -30,6 +30,15 @@ def test_a_failure_of_one_view_is_on_its_page_alone() -> None:
         gc.collect()
 
 
+def test_failures_stand_by_their_status() -> None:
+    """As a reader who has one looks for it."""
+    rows = [
+        line.split(" | ")[0] for line in markdown.page(SEND, "1/s").splitlines() if line.startswith(("| 4", "| 5"))
+    ]
+    assert len(set(rows)) > 1
+    assert rows == sorted(rows)
+
+
 class Street(Body):
     """Part of a body."""
 
