@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from sys import getsizeof
 from typing import Any
 from urllib.parse import quote
 
@@ -21,8 +22,8 @@ _OK, _NOT_FOUND = 200, 404
 _SLACK = 1.0
 # Sizes of users in the cache (`_size`), about 20 MB; beyond this, the least recently used users are evicted.
 _LARGEST = 40_000
-# Bytes of ids and roles that the size of an account has room for, and those of a role beside its name.
-_ROOM, _ROLE = 400, 100
+# Bytes of ids and roles that the size of an account has room for, and those of a role beside itself.
+_ROOM, _ROLE = 500, 50
 
 
 class _Question:
@@ -155,13 +156,12 @@ def _size(accounts: tuple[Account, ...]) -> int:
 
     An answer of 1 MiB may consist of a single account, of one long id or 100,000 short roles.
     """
-    return 1 + sum(1 + _text(account) // _ROOM for account in accounts)
+    return 1 + sum(1 + _bytes(account) // _ROOM for account in accounts)
 
 
-def _text(account: Account) -> int:
-    # A role that is no string is nobody's, but kept.
-    roles = sum(_ROLE + len(str(role)) for role in account.roles)
-    return len(account.id) + len(account.company_id) + roles
+def _bytes(account: Account) -> int:
+    roles = sum(_ROLE + getsizeof(role) for role in account.roles)
+    return getsizeof(account.id) + getsizeof(account.company_id) + roles
 
 
 def _segment(text: str) -> str:

@@ -88,6 +88,15 @@ def test_memory_is_bounded_by_accounts(accounts: Accounts, wire: Wire) -> None:
     assert [str(request.url).split("/")[-2] for request in wire.requests] == ["a", "b", "a"]
 
 
+def test_who_has_some_roles_takes_no_more_room_than_who_has_one(accounts: Accounts, wire: Wire) -> None:
+    """An ordinary account counts as one."""
+    some = reply(200, {"accounts": [account(ACME) | {"roles": ["conversations", "contacts", "admin"]}] * 20_000})
+    wire.answer_accounts = lambda _: some
+    for user in ("a", "b", "b", "a"):
+        find(accounts, user)
+    assert len(wire.requests) == 3
+
+
 def test_a_later_answer_takes_the_room_of_the_earlier(accounts: Accounts, wire: Wire, clock: Clock) -> None:
     """Its user is again the one that was seen last, and has no less room for the others."""
     a_third = reply(200, {"accounts": [account(ACME)] * 13_000})
@@ -102,8 +111,16 @@ def test_a_later_answer_takes_the_room_of_the_earlier(accounts: Accounts, wire: 
 
 @pytest.mark.parametrize(
     "large",
-    [{"roles": [str(n) for n in range(50_000)]}, {"account_id": "x" * 900_000}, {"company_id": "x" * 900_000}],
-    ids="".join,
+    [
+        {"roles": [str(n) for n in range(10_000)]},
+        {"roles": list(range(13_000))},
+        {"roles": ["x" * 1_000_000]},
+        {"account_id": "x" * 1_000_000},
+        {"company_id": "x" * 1_000_000},
+        # Python keeps all characters of a text in as many bytes as the largest of them needs.
+        {"account_id": "\N{SLIGHTLY SMILING FACE}" + "x" * 300_000},
+    ],
+    ids=["short roles", "numbers", "a long role", "a long id", "a long company", "an id of wide characters"],
 )
 def test_memory_is_bounded_by_what_is_kept(accounts: Accounts, wire: Wire, large: dict[str, Any]) -> None:
     """A single account may fill an answer of a megabyte: it takes the room of a thousand users and more."""
