@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 from gunicorn import arbiter  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 
 from config.serving.failure_log import FailureLog
 
@@ -33,6 +34,8 @@ _SHORT_LINKER = re.compile(r"failed to map segment|cannot allocate memory|too ma
 
 def mend(server: Arbiter) -> None:
     """Replace methods of the master, before it starts workers."""
+    # The age of the newest worker that a SIGHUP replaces: up to it they serve only what they have.
+    server.leaving = 0
     server.spawn_worker = Spawner(server)
     server.wait_for_signals = partial(_stops_first, server.wait_for_signals)
     server.halt = partial(_halt, server, server.halt)
@@ -47,6 +50,7 @@ class Spawner:
 
     def __init__(self, server: Arbiter) -> None:
         self._spawn = server.spawn_worker
+        self._server = server
         self._failures = FailureLog(server.log, "worker not started")
         # The umask can be read only by setting it.
         self._umask = os.umask(0o077)
@@ -56,17 +60,18 @@ class Spawner:
         """Return the worker's PID, or None if it could not be started.
 
         Until the worker has its own signal handlers it has the master's, which would lose a signal to stop: those
-        stay blocked until `accept_stops`. A worker that could not be loaded for want of memory or files ends with
-        another code than gunicorn gives it: for that one the master would stop all the others.
+        stay blocked until `accept_stops`. A worker that could not be loaded while others serve, or for want of
+        memory or files, ends with another code than gunicorn gives it: for that one the master would stop all.
         """
         master = os.getpid()
+        others_serve = any(map(self._serves, self._server.WORKERS.values()))
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             pid: int = self._spawn()
         except SystemExit as end:
             # This is the worker: gunicorn ends it while it handles the error.
             if end.code in _NOT_LOADED:
-                _end_if_short(end.__context__)
+                _end_alone(end.__context__, others_serve=others_serve)
             raise
         except Exception as error:
             if os.getpid() != master:
@@ -84,6 +89,11 @@ class Spawner:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._failures.end()
         return pid
+
+    def _serves(self, worker: Worker) -> bool:
+        # Once it is loaded, a worker dates its file by the monotonic clock, decades back (gunicorn, WorkerTmp).
+        is_loaded: bool = worker.tmp.last_update() <= time.monotonic()
+        return is_loaded and worker.age > self._server.leaving
 
 
 class Killer:
@@ -109,13 +119,13 @@ class Killer:
             self._kill()
 
 
-def _end_if_short(error: BaseException | None) -> None:
-    """End this process, a second later, if the error is a shortage; raises nothing, however short memory is.
+def _end_alone(error: BaseException | None, *, others_serve: bool) -> None:
+    """End this process, a second later, if others serve or the error is a shortage; raises nothing, however short.
 
     The master starts the next worker at once. What is raised here would have this one go on as a second master.
     """
     with suppress(Exception):
-        if not _is_shortage(error):
+        if not (others_serve or _is_shortage(error)):
             return
         time.sleep(_RETRY_SECONDS)
     os._exit(1)

@@ -52,6 +52,7 @@ def _renew(server: Arbiter, started_with: Mapping[str, bytes], patience: float) 
     # Gunicorn calls it repeatedly while it waits for the old workers.
     reap = server.reap_workers
     server.reap_workers = partial(_look_after, server, reap, server.worker_age)
+    server.leaving = server.worker_age
     try:
         server.reload()
     finally:

@@ -12,6 +12,7 @@ from sysconfig import get_path
 
 import pytest
 
+from tests.conftest import ENVIRON
 from tests.system.clients import ask, sending
 from tests.system.conftest import Serve, UnderWay
 from tests.system.processes import accepts, await_until, stopped
@@ -77,6 +78,28 @@ def test_a_worker_that_cannot_be_loaded_for_want_of_files_is_tried_again(serve: 
     assert other in server.pids()
     assert ask(server.port, sending()).status == 200
     resource.prlimit(master, resource.RLIMIT_NOFILE, limits)
+    await_until(
+        lambda: sum(accepts(pid, server.port) for pid in server.pids()) == 2,
+        lambda: f"not two workers:\n{server.log}",
+    )
+    assert server.stop() == 0
+
+
+def test_a_worker_that_finds_no_key_is_tried_again(serve: Serve, tmp_path: Path) -> None:
+    """The file may be away for a moment, while it changes: the others go on, and it starts when it can."""
+    key, away = tmp_path / "key", tmp_path / "away"
+    key.write_text(ENVIRON["JWT_SECRET"])
+    server = serve(JWT_SECRET="", JWT_SECRET_FILE=str(key))
+    one, other = server.pids()
+    key.rename(away)
+    os.kill(one, signal.SIGKILL)
+    await_until(
+        lambda: server.log.count("JWT_SECRET_FILE: Not a readable text file.") == 2,
+        lambda: f"not tried again:\n{server.log}",
+    )
+    assert other in server.pids()
+    assert ask(server.port, sending()).status == 200
+    away.rename(key)
     await_until(
         lambda: sum(accepts(pid, server.port) for pid in server.pids()) == 2,
         lambda: f"not two workers:\n{server.log}",

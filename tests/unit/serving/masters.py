@@ -29,6 +29,31 @@ for pid in begun:
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 
+# How a worker ends beside others that are loaded or not.
+_ENDING = """
+import errno, os, sys, time
+from functools import partial
+from types import SimpleNamespace
+from tests.unit.serving.masters import Master
+
+def spawn():
+    pid = os.fork()
+    if pid == 0:
+        try:
+            raise {error}
+        except Exception:
+            sys.exit({code})
+    return pid
+
+time.sleep = lambda seconds: print("after", seconds, flush=True)
+master = Master()
+master.leaving = 1
+files = {{age: SimpleNamespace(last_update=partial(float, date)) for age, date in {workers}}}
+master.WORKERS = {{age: SimpleNamespace(age=age, tmp=file) for age, file in files.items()}}
+master.spawn_worker._spawn = spawn
+print(os.waitstatus_to_exitcode(os.waitpid(master.spawn_worker(), 0)[1]))
+"""
+
 
 class Master(SimpleNamespace):
     """What is used of gunicorn's: it finds these signals together, and starts workers as it is told."""
@@ -42,6 +67,7 @@ class Master(SimpleNamespace):
             reexec=Mock(side_effect=OSError(errno.EAGAIN, "no process")),
             murder_workers=Mock(),
             timeout=30,
+            WORKERS={},
         )
         mend(self)
 
@@ -52,3 +78,13 @@ def codes(*statements: str) -> list[int]:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.stderr == ""
     return [int(line) for line in ended.stdout.splitlines()]
+
+
+def end_of(error: str, code: int = 3, workers: str = "()") -> str:
+    """What a worker says, and its exit code, where this keeps it from being loaded; `workers` by age and date."""
+    script = _ENDING.format(error=error, code=code, workers=workers)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stderr == ""
+    return ended.stdout

@@ -12,9 +12,10 @@ from unittest.mock import Mock
 import pytest
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
+from gunicorn.workers.workertmp import WorkerTmp  # type: ignore[import-untyped]
 
 from config.serving.master import STOPS, Killer
-from tests.unit.serving.masters import Master, codes
+from tests.unit.serving.masters import Master, codes, end_of
 
 
 def test_what_keeps_a_worker_from_being_started_is_told_once() -> None:
@@ -39,25 +40,44 @@ def test_workers_that_cannot_say_how_they_failed_end() -> None:
     assert codes("raise MemoryError", "raise BrokenPipeError") == [1, 1]
 
 
-# How loading an application fails, and with which code its worker ends.
-LACKS = {
-    "MemoryError": 1,
-    "OSError(errno.ENOMEM, 'no memory')": 1,
-    "OSError(errno.ENFILE, 'no file')": 1,
-    "ImportError('a.so: failed to map segment from shared object')": 1,
-    "ImportError('a.so: cannot open shared object file: Too many open files')": 1,
-    "RuntimeError from MemoryError": 1,
-    # One that cannot even be looked at.
-    "type('WorseError', (ImportError,), {'__str__': None})()": 1,
-    "ImportError('No module named a')": 3,
-    "FileNotFoundError(errno.ENOENT, 'no key')": 3,
-}
+@pytest.mark.parametrize(
+    "error",
+    [
+        "MemoryError",
+        "OSError(errno.ENOMEM, 'no memory')",
+        "OSError(errno.EMFILE, 'no file')",
+        "OSError(errno.ENFILE, 'no file')",
+        "OSError(errno.EAGAIN, 'no thread')",
+        "ImportError('a.so: failed to map segment from shared object')",
+        "ImportError('a.so: cannot allocate memory in static TLS block')",
+        "ImportError('a.so: cannot open shared object file: Too many open files')",
+        "RuntimeError from MemoryError",
+        # While another one is handled.
+        "exec('try: raise MemoryError\\nfinally: raise RuntimeError')",
+        # One that cannot even be looked at.
+        "type('WorseError', (ImportError,), {'__str__': None})()",
+    ],
+)
+def test_a_worker_that_is_short_of_something_stops_no_other(error: str) -> None:
+    """For gunicorn's code 3 the master would. It starts the next one at once, so this one ends a second later."""
+    worse = "" if "WorseError" in error else "after 1.0\n"
+    assert end_of(error) == f"{worse}1\n"
 
 
-def test_a_worker_that_is_short_of_something_stops_no_other() -> None:
-    """For gunicorn's code 3 the master would; whatever else keeps a worker from being loaded keeps that code."""
-    loading = [f"try:\n    raise {error}\nexcept Exception:\n    sys.exit(3)" for error in LACKS]
-    assert dict(zip(LACKS, codes(*loading), strict=True)) == LACKS
+@pytest.mark.parametrize("code", [3, 4])
+@pytest.mark.parametrize(
+    "error", ["ImportError('No module named a')", "FileNotFoundError(errno.ENOENT, 'no key')"]
+)
+def test_a_worker_that_cannot_be_loaded_stops_no_other_that_serves(error: str, code: int) -> None:
+    """Where there is none the service stops, as nothing but somebody's hand helps."""
+    serves, is_not_loaded, leaves = "(2, time.monotonic())", "(3, time.time())", "(1, time.monotonic())"
+    assert end_of(error, code, f"[{is_not_loaded}, {leaves}, {serves}]") == "after 1.0\n1\n"
+    assert end_of(error, code, f"[{is_not_loaded}, {leaves}]") == f"{code}\n"
+
+
+def test_a_worker_that_just_ends_does_so_at_once() -> None:
+    """It was loaded, and served."""
+    assert end_of("MemoryError", 0, "[(2, time.monotonic())]") == "0\n"
 
 
 def test_signals_are_as_before_once_a_worker_is_started() -> None:
@@ -128,6 +148,8 @@ def test_the_master_is_as_it_was() -> None:
     assert "if exitcode == self.APP_LOAD_ERROR" in source
     assert source.count("self.reexec()") == 1
     assert source.count("self.murder_workers()") == 1
+    assert "os.utime(self._tmp.fileno(), (new_time, new_time))" in inspect.getsource(WorkerTmp)
+    assert "new_time = time.monotonic()" in inspect.getsource(WorkerTmp)
     order = r"self\.init_signals\(\)(?s:.*)self\.cfg\.post_worker_init\(self\)"
     assert re.search(order, inspect.getsource(Worker.init_process))
 
