@@ -1,7 +1,6 @@
 """The listener as gunicorn's master runs it: started after the workers, and restarted if it ends."""
 
 import errno
-import math
 import os
 import signal
 import socket
@@ -38,7 +37,7 @@ class Companion:
         self._process: subprocess.Popen[bytes] | None = None
         self._workers_are_started = False
         self._clock = clock
-        self._next_start = -math.inf
+        self._next_start = 0.0
         self._failures = FailureLog(server.log, "listener not started")
 
     def bind(self, patience: float = _PATIENCE) -> None:
@@ -120,7 +119,8 @@ class Companion:
 
     def _drain(self, stop: Callable[..., None], graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's
         # The master calls this on every signal to stop, and when workers cannot start. The listener may have to be
-        # started or restarted: nothing will do so from now on.
+        # started or restarted: nothing will do so from now on, not even in a second.
+        self._next_start = 0.0
         self.keep()
         if self._process is not None:
             self._process.terminate()

@@ -93,6 +93,25 @@ def test_a_listener_that_ends_at_once_is_started_once_a_second(
     assert [call.args for call in ours._server.log.error.call_args_list] == [("listener ended",)] * 2
 
 
+def test_a_listener_that_has_just_ended_is_started_for_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no next second in which it would be: probes would wait for nobody until the workers have ended."""
+    ours = companion("127.0.0.1:0", tmp_path, Clock())
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", shutil.which("false"))
+        ours.keep()
+    assert ours._process is not None
+    ended = ours._process
+    ended.wait(30)
+    ours._drain(Mock())
+    assert ours._process is not None
+    with ours._process as listener:
+        ours.end()
+        ours.release()
+    assert listener is not ended
+
+
 def test_a_listener_that_is_not_there_yet_is_told_to_drain(tmp_path: Path) -> None:
     """The master has just started, and stops: whoever asks is told so, by a listener that hears of it at once."""
     ours, handled = companion("127.0.0.1:0", tmp_path), Mock()
