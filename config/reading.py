@@ -10,15 +10,15 @@ from marshmallow import ValidationError, fields
 ENVIRONMENT, DEFAULT = "environment", "default"
 
 _FILE = "_FILE"
-# Each raises ValueError or ValidationError with a sentence.
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "upper": str.upper,
-    "words": lambda text: tuple(text.replace(",", " ").split()),
-    "base_url": lambda text: text.rstrip("/"),
-    "int": fields.Integer().deserialize,
-    "float": fields.Float().deserialize,
-    "bool": fields.Boolean().deserialize,
+# How the text of each type is read; each raises ValueError or ValidationError with a sentence.
+_PARSERS: dict[object, Callable[[str], Any]] = {
+    str: str,
+    str | None: str,
+    tuple[str, ...]: lambda text: tuple(text.replace(",", " ").split()),
+    int: fields.Integer().deserialize,
+    float: fields.Float().deserialize,
+    float | None: fields.Float().deserialize,
+    bool: fields.Boolean().deserialize,
 }
 
 
@@ -79,7 +79,7 @@ class Reading:
             return column["default"]
         try:
             _check_text(text)
-            value = _PARSERS[column["parser"]](text)
+            value = (column["parse"] or _PARSERS[row.type])(text)
             if column["validate"]:
                 column["validate"](value)
         except (ValidationError, ValueError) as error:

@@ -25,18 +25,22 @@ class SettingsError(Exception):
 
 
 def _setting(
-    parser: str,
     help: str,  # noqa: A002 - the natural name
     *,
     default: Any = ...,  # noqa: ANN401 - the setting's own type; `...` is required
+    parse: Callable[[str], Any] | None = None,
     validate: Callable[[Any], object] | None = None,
     secret: bool = False,
     from_file: bool = False,
     empty_file: bool = False,
 ) -> Any:  # noqa: ANN401 - as dataclasses.field
-    row = {"parser": parser, "help": help, "default": default, "validate": validate}
-    files = {"from_file": secret or from_file, "empty_file": empty_file}
-    return field(repr=not secret, metadata=row | {"secret": secret} | files)
+    """Declare a setting; without `parse`, the field's type says how its text is read."""
+    row = {"help": help, "default": default, "parse": parse, "validate": validate, "secret": secret}
+    return field(repr=not secret, metadata={**row, "from_file": secret or from_file, "empty_file": empty_file})
+
+
+def _base_url(text: str) -> str:
+    return text.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,85 +48,66 @@ class Settings:
     """All settings, parsed. Times are in seconds, sizes in bytes. The repr shows no secret."""
 
     jwt_algorithms: tuple[str, ...] = _setting(
-        "words", "Signature algorithms of the tokens, of one family", validate=checks.algorithms
+        "Signature algorithms of the tokens, of one family", validate=checks.algorithms
     )
-    jwt_secret: str | None = _setting("str", "Key of HS* tokens, 32 bytes or more", default=None, secret=True)
+    jwt_secret: str | None = _setting("Key of HS* tokens, 32 bytes or more", default=None, secret=True)
     jwt_previous_secret: str | None = _setting(
-        "str", "Accepted beside JWT_SECRET while keys are rotated", default=None, secret=True, empty_file=True
+        "Accepted beside JWT_SECRET while keys are rotated", default=None, secret=True, empty_file=True
     )
     jwt_public_key: str | None = _setting(
-        "str", "PEM file with the key of RS*, PS*, ES* or EdDSA tokens", default=None, from_file=True
+        "PEM file with the key of RS*, PS*, ES* or EdDSA tokens", default=None, from_file=True
     )
     jwt_previous_public_key: str | None = _setting(
-        "str",
-        "Accepted beside JWT_PUBLIC_KEY_FILE while keys are rotated",
-        default=None,
-        from_file=True,
-        empty_file=True,
+        "Accepted beside JWT_PUBLIC_KEY_FILE while keys are rotated", default=None, from_file=True, empty_file=True
     )
-    jwt_jwks_url: str | None = _setting(
-        "str", "Where the key set is fetched", default=None, validate=checks.key_set_url
-    )
-    jwt_issuer: str = _setting("str", "The `iss` that tokens must have")
-    jwt_audience: str = _setting("str", "The `aud` that tokens must have")
+    jwt_jwks_url: str | None = _setting("Where the key set is fetched", default=None, validate=checks.key_set_url)
+    jwt_issuer: str = _setting("The `iss` that tokens must have")
+    jwt_audience: str = _setting("The `aud` that tokens must have")
     jwt_max_lifetime_seconds: float | None = _setting(
-        "float", "How far ahead `exp` may be", default=None, validate=checks.positive
+        "How far ahead `exp` may be", default=None, validate=checks.positive
     )
 
-    account_service_url: str = _setting("base_url", "Where accounts are looked up", validate=checks.url)
+    account_service_url: str = _setting("Where accounts are looked up", parse=_base_url, validate=checks.url)
     account_service_token: str | None = _setting(
-        "str", "Our credential there", default=None, validate=checks.header_value, secret=True
+        "Our credential there", default=None, validate=checks.header_value, secret=True
     )
-    account_timeout_seconds: float = _setting(
-        "float", "Total for one look-up", default=1.5, validate=checks.seconds
-    )
+    account_timeout_seconds: float = _setting("Total for one look-up", default=1.5, validate=checks.seconds)
     account_cache_seconds: float = _setting(
-        "float", "How long a look-up is believed", default=30.0, validate=checks.not_negative
+        "How long a look-up is believed", default=30.0, validate=checks.not_negative
     )
 
-    chat_service_url: str = _setting("base_url", "Where messages go", validate=checks.url)
+    chat_service_url: str = _setting("Where messages go", parse=_base_url, validate=checks.url)
     chat_service_token: str | None = _setting(
-        "str", "Our credential there", default=None, validate=checks.header_value, secret=True
+        "Our credential there", default=None, validate=checks.header_value, secret=True
     )
-    chat_timeout_seconds: float = _setting("float", "Total for one send", default=8.0, validate=checks.seconds)
-    chat_service_dedupes: bool = _setting("bool", "The chat service honours Idempotency-Key", default=False)
+    chat_timeout_seconds: float = _setting("Total for one send", default=8.0, validate=checks.seconds)
+    chat_service_dedupes: bool = _setting("The chat service honours Idempotency-Key", default=False)
     breaker_threshold: int = _setting(
-        "int", "Consecutive connect failures that open the circuit", default=20, validate=checks.positive
+        "Consecutive connect failures that open the circuit", default=20, validate=checks.positive
     )
 
-    rate_limit: str = _setting(
-        "str", "Requests per window and user", default="30 per minute", validate=checks.rate_limit
-    )
+    rate_limit: str = _setting("Requests per window and user", default="30 per minute", validate=checks.rate_limit)
     store_url: str = _setting(
-        "str",
         "Where limits and idempotency keys live",
         default="sqlite:///var/state.sqlite3",
         validate=store_urls.parse,
         secret=True,
     )
-    max_body_bytes: int = _setting("int", "Largest body taken", default=65536, validate=checks.body_bytes)
+    max_body_bytes: int = _setting("Largest body taken", default=65536, validate=checks.body_bytes)
 
-    bind: str = _setting("str", "Where gunicorn listens", default="0.0.0.0:8000", validate=checks.address)
-    web_concurrency: int = _setting(
-        "int", "Worker processes", default=os.cpu_count() or 1, validate=checks.positive
-    )
-    threads: int = _setting("int", "Threads of a worker", default=32, validate=checks.threads)
+    bind: str = _setting("Where gunicorn listens", default="0.0.0.0:8000", validate=checks.address)
+    web_concurrency: int = _setting("Worker processes", default=os.cpu_count() or 1, validate=checks.positive)
+    threads: int = _setting("Threads of a worker", default=32, validate=checks.threads)
     metrics_bind: str = _setting(
-        "str",
-        "Where gunicorn's master serves metrics and probes",
-        default="127.0.0.1:9091",
-        validate=checks.tcp_address,
+        "Where gunicorn's master serves metrics and probes", default="127.0.0.1:9091", validate=checks.tcp_address
     )
     trusted_proxies: int = _setting(
-        "int",
-        "Proxies in front whose X-Forwarded-For is believed, for the log",
-        default=0,
-        validate=checks.not_negative,
+        "Proxies in front whose X-Forwarded-For is believed, for the log", default=0, validate=checks.not_negative
     )
-    reference: bool = _setting(
-        "bool", "Serve /docs, /openapi.json, /llms.txt and the Markdown pages", default=True
+    reference: bool = _setting("Serve /docs, /openapi.json, /llms.txt and the Markdown pages", default=True)
+    log_level: str = _setting(
+        "Lowest level that is logged", default="INFO", parse=str.upper, validate=checks.log_level
     )
-    log_level: str = _setting("upper", "Lowest level that is logged", default="INFO", validate=checks.log_level)
 
     @property
     def jwt_keys(self) -> tuple[str, ...]:
