@@ -1,7 +1,8 @@
 """Checks that the configured keys and algorithms fit together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import jwt
@@ -26,15 +27,14 @@ def problems(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     # None: unknown, as there are no algorithms.
     symmetric = names[0] in SYMMETRIC if names else None
     yield from _number(values, symmetric=symmetric)
-    unfit = [] if symmetric is False else list(_unfit_secrets(values))
     if symmetric is False:
-        unfit += _unfit_public_keys(values)
-    yield from unfit
-    unused = {True: "JWT_PREVIOUS_PUBLIC_KEY_FILE", False: "JWT_PREVIOUS_SECRET", None: ""}[symmetric]
-    if unused and values[_field(unused)]:
+        unfit = list(_unfit(values, _PUBLIC_KEYS, partial(_bad_public_key, names)))
+        yield from unfit or _unserved(values)
+    else:
+        yield from _unfit(values, _SECRETS, _bad_secret)
+    unused = _PUBLIC_KEYS[1] if symmetric else _SECRETS[1]
+    if symmetric is not None and values[_field(unused)]:
         yield unused, "Not used with these algorithms."
-    elif symmetric is False and not unfit:
-        yield from _unserved(values)
 
 
 def _number(values: Mapping[str, Any], *, symmetric: bool | None) -> Iterator[tuple[str, str]]:
@@ -49,17 +49,13 @@ def _number(values: Mapping[str, Any], *, symmetric: bool | None) -> Iterator[tu
         yield "JWT_PREVIOUS_PUBLIC_KEY_FILE", "Not used with JWT_JWKS_URL: the key set has all keys."
 
 
-def _unfit_secrets(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in _SECRETS:
+def _unfit(
+    values: Mapping[str, Any], names: Sequence[str], fault: Callable[[str], str | None]
+) -> Iterator[tuple[str, str]]:
+    """Yield those of the variables that have a value with a fault."""
+    for name in names:
         value = values[_field(name)]
-        if value and (sentence := _bad_secret(value)):
-            yield name, sentence
-
-
-def _unfit_public_keys(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in _PUBLIC_KEYS:
-        value = values[_field(name)]
-        if value and (sentence := _bad_public_key(value, values["jwt_algorithms"])):
+        if value and (sentence := fault(value)):
             yield name, sentence
 
 
@@ -82,7 +78,7 @@ def _bad_secret(value: str) -> str | None:
     return None
 
 
-def _bad_public_key(pem: str, names: tuple[str, ...]) -> str | None:
+def _bad_public_key(names: tuple[str, ...], pem: str) -> str | None:
     key = _public_key(pem)
     if not _fitting(key, names):
         return f"Not a PEM public key for {' or '.join(names)}."

@@ -132,6 +132,15 @@ def test_algorithm_without_a_key(asymmetric: dict[str, str]) -> None:
     assert told == "JWT_ALGORITHMS: No public key is given for ES256 EdDSA."
 
 
+def test_algorithm_without_a_key_beside_a_secret_left_over(asymmetric: dict[str, str]) -> None:
+    """Neither is told only once the other is put right."""
+    keys = {"JWT_PUBLIC_KEY": pem("RSA"), "JWT_PREVIOUS_SECRET": SECRET}
+    assert refusal({**asymmetric, "JWT_ALGORITHMS": "RS256 ES256", **keys}).splitlines() == [
+        "JWT_ALGORITHMS: No public key is given for ES256.",
+        "  JWT_PREVIOUS_SECRET: Not used with these algorithms.",
+    ]
+
+
 @pytest.mark.parametrize("names", ["RS256", "ES256", "EdDSA", "RS256 PS256 ES256 ES384 ES512 EdDSA"])
 @pytest.mark.parametrize(
     "url",
