@@ -40,23 +40,19 @@ def renew(server: Arbiter, started_with: Mapping[str, bytes], patience: float = 
 
     Returns as soon as the master is told to stop.
     """
-    with suppress(_ToldToStopError):
-        _renew(server, started_with, patience)
-
-
-def _renew(server: Arbiter, started_with: Mapping[str, bytes], patience: float) -> None:
-    reason = _obstacle(server, started_with, patience)
-    if reason:
-        server.log.error("reload refused", extra={"reason": reason})
-        return
     # Gunicorn calls it repeatedly while it waits for the old workers.
     reap = server.reap_workers
-    server.reap_workers = partial(_look_after, server, reap, server.worker_age)
-    server.leaving = server.worker_age
-    try:
-        server.reload()
-    finally:
-        server.reap_workers = reap
+    with suppress(_ToldToStopError):
+        reason = _obstacle(server, started_with, patience)
+        if reason:
+            server.log.error("reload refused", extra={"reason": reason})
+            return
+        server.reap_workers = partial(_look_after, server, reap, server.worker_age)
+        server.leaving = server.worker_age
+        try:
+            server.reload()
+        finally:
+            server.reap_workers = reap
 
 
 def _obstacle(server: Arbiter, started_with: Mapping[str, bytes], patience: float) -> str | None:
