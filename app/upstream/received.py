@@ -14,7 +14,9 @@ class Receiver(Protocol):
 
 
 class ReceivedError(Exception):
-    """The expected bytes do not come; the text is `closed`, `cut`, `malformed` or `too_large`."""
+    """The expected bytes do not come; the text is one of REASONS."""
+
+    REASONS = frozenset({"closed", "cut", "malformed", "too_large"})
 
 
 class Received:

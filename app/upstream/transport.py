@@ -33,31 +33,7 @@ _URL = re.compile(
 )
 
 
-class TransportError(requests.RequestException):
-    """No complete response. `reason`, also the text, is one of our own words, safe for logs and metrics."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
-class NothingSentError(TransportError, requests.ConnectionError):
-    """Proof that not one byte of the request was handed to a connected socket."""
-
-    # `malformed` is about the request; `circuit_open` comes from the breaker.
-    REASONS = frozenset(
-        {"dns", "connect_timeout", "refused", "reset", "unreachable", "tls", "malformed", "unexpected"}
-        | {"circuit_open"}
-    )
-
-
-class NoAnswerError(TransportError):
-    """The request may have been sent, wholly or in part, and no complete response came."""
-
-    # `closed` means before a response began.
-    REASONS = frozenset({"deadline", "reset", "closed", "cut", "malformed", "too_large", "broken", "unexpected"})
-
-
+# Why a request came to nothing, by the error: the first row that fits counts.
 _WHY_NOTHING_SENT: tuple[tuple[type[Exception], str], ...] = (
     (socket.gaierror, "dns"),
     (HandshakeError, "tls"),
@@ -74,6 +50,28 @@ _WHY_NO_ANSWER: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLEOFError, "cut"),
     (OSError, "broken"),
 )
+
+
+class TransportError(requests.RequestException):
+    """No complete response. `reason`, also the text, is one of our own words, safe for logs and metrics."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class NothingSentError(TransportError, requests.ConnectionError):
+    """Proof that not one byte of the request was handed to a connected socket."""
+
+    # `malformed` is about the request; `circuit_open` comes from the breaker.
+    REASONS = frozenset({"unexpected", "circuit_open"}.union(word for _, word in _WHY_NOTHING_SENT))
+
+
+class NoAnswerError(TransportError):
+    """The request may have been sent, wholly or in part, and no complete response came."""
+
+    # `closed` means before a response began.
+    REASONS = frozenset({"unexpected"}.union(ReceivedError.REASONS, (word for _, word in _WHY_NO_ANSWER)))
 
 
 def prepare(
