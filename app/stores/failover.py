@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 # Outcomes of claims that a process keeps for a lost store. Each may come with a response of some 64 KB.
 _MOST_OWED = 500
 
-# A key, the fingerprint and the owner of its claim, the outcome and the response.
-_End = tuple[str, str, str, Outcome, bytes]
+# The arguments of `Store.settle`.
+_Settlement = tuple[str, str, str, Outcome, bytes]
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class FailoverStore:
         self._processes = processes
         self._probe_every = probe_every
         self._era = PerProcess(_Era)
-        self._owed: PerProcess[deque[_End]] = PerProcess(_no_ends)
+        self._owed: PerProcess[deque[_Settlement]] = PerProcess(lambda: deque(maxlen=_MOST_OWED))
         # Kept from one loss to the next: a store that comes and goes gives no user a new share each time.
         self._local = MemoryStore()
 
@@ -77,7 +77,7 @@ class FailoverStore:
         if era.prober is not None:
             raise StoreLostError("lost")
         # With `again`, an earlier message may be out under this key: it must not be released.
-        owed: _End | None = None if again else (key, fingerprint, owner, "not_sent", b"")
+        owed: _Settlement | None = None if again else (key, fingerprint, owner, "not_sent", b"")
         with self._noticing(era, owed):
             return self._shared.claim(key, fingerprint, owner, lease=lease, again=again)
 
@@ -99,7 +99,7 @@ class FailoverStore:
         self._shared.close()
 
     @contextmanager
-    def _noticing(self, era: _Era, owed: _End | None = None) -> Iterator[None]:
+    def _noticing(self, era: _Era, owed: _Settlement | None = None) -> Iterator[None]:
         """Wrap a call of the shared store: note and log a loss or an unreadable record, and re-raise it.
 
         After a loss, `owed` is settled when the store is back.
@@ -158,17 +158,13 @@ class FailoverStore:
         return True
 
     def _settle_owed(self) -> None:
-        for end in self._take_owed():
+        for settlement in self._take_owed():
             with suppress(UnreadableRecordError):
-                self.settle(*end)
+                self.settle(*settlement)
 
-    def _take_owed(self) -> Iterator[_End]:
+    def _take_owed(self) -> Iterator[_Settlement]:
         # The prober of an era that is over may take them beside that of the next.
         owed = self._owed.get()
         with suppress(IndexError):
             while True:
                 yield owed.popleft()
-
-
-def _no_ends() -> deque[_End]:
-    return deque(maxlen=_MOST_OWED)
