@@ -33,9 +33,9 @@ class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no typ
         """
         if self.nr_conns and self.cfg.workers > 1:
             sleep(COURTESY_SECONDS)
-        self.accepts(listener)
+        self.accept_now(listener)
 
-    def accepts(self, listener: socket.socket) -> bool:
+    def accept_now(self, listener: socket.socket) -> bool:
         """Accept a connection if one is pending; return False if none can be accepted now, even if some are."""
         try:
             sock, address = listener.accept()
@@ -68,7 +68,7 @@ class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no typ
         """
         while self.sockets and not self._accepting:
             listener = self.sockets.pop()
-            while self._has_waiting(listener) and self.accepts(listener):
+            while self._has_waiting(listener) and self.accept_now(listener):
                 pass
             listener.close()
 

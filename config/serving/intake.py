@@ -175,6 +175,7 @@ class IntakeWorker(AcceptingWorker):
         return is_over
 
     def _go_on(self, conn: Connection) -> None:
+        """Give what has arrived to a thread if it is a request, even a cut one; else close the connection."""
         if conn.arrival.has_head:
             self.tpool.submit(conn)
         else:

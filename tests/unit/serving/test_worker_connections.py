@@ -52,13 +52,13 @@ def test_an_error_of_accept_is_no_end() -> None:
         went = []
         for number in errors:
             with Failing(number) as failing:
-                went.append(worker.worker.accepts(failing))
+                went.append(worker.worker.accept_now(failing))
         with socket.create_connection(listener.getsockname()):
-            assert worker.worker.accepts(listener)
+            assert worker.worker.accept_now(listener)
         for conn in worker.worker.poller.waiting():
             conn.close()
         with Failing(EPROTO) as failing:
-            worker.worker.accepts(failing)
+            worker.worker.accept_now(failing)
         assert (went, worker.worker.nr_conns) == ([False, False, False, True, True], 1)
         assert told == [f"connection not accepted: {os.strerror(number)}" for number in (ENFILE, EPROTO, EPROTO)]
 
