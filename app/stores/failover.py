@@ -132,7 +132,7 @@ class FailoverStore:
     def _probe(self, era: _Era) -> None:
         try:
             while not era.closing.wait(self._probe_every * random.uniform(0.75, 1.25)):  # noqa: S311 - spreads load
-                if self._is_back():
+                if self._succeeds(self._shared.probe) and self._succeeds(self._settle_owed):
                     logger.warning("store back: limits are shared again")
                     break
         finally:
@@ -141,9 +141,6 @@ class FailoverStore:
         if not era.closing.is_set():
             # What became owed since the last look found this thread still there; from now on it starts another.
             self._succeeds(self._settle_owed)
-
-    def _is_back(self) -> bool:
-        return self._succeeds(self._shared.probe) and self._succeeds(self._settle_owed)
 
     def _succeeds(self, call: Callable[[], None]) -> bool:
         try:
