@@ -32,18 +32,14 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn has no types
         self.untaken = 0
 
     def takes_answers(self) -> bool:
-        """Return whether the client reads its responses; the system is asked only if it might not."""
+        """Return whether the client reads its responses; the system is asked only if it might not.
+
+        It says yes if at least a third of the socket's send buffer is free. It counts the memory that packets
+        occupy, which for small ones is many times their bytes.
+        """
         if self.untaken <= UNASKED_BYTES:
             return True
         self.untaken = 0
-        return _has_room(self.sock)
-
-
-def _has_room(sock: socket.socket) -> bool:
-    """Return whether at least a third of the socket's send buffer is free.
-
-    The system counts the memory that packets occupy, which for small ones is many times their bytes.
-    """
-    poller = poll()
-    poller.register(sock, POLLOUT)
-    return bool(poller.poll(0))
+        poller = poll()
+        poller.register(self.sock, POLLOUT)
+        return bool(poller.poll(0))
