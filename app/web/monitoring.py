@@ -13,7 +13,7 @@ from app.web.declarations import Operation
 from app.web.labels import Labels, labels_of
 from app.web.logs import Write
 from app.web.metrics import Metrics
-from app.web.state import RequestState, begin, current, end, state_of
+from app.web.state import STATE, RequestState, current
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +36,18 @@ class Monitor:
     _has_begun: bool = False
 
     def begin(self, environ: dict[str, Any]) -> None:
-        """Record that a request has arrived."""
-        begin(environ)
+        """Create the state of a request that has arrived."""
+        environ[STATE] = RequestState(environ)
         self._under_way.add(id(environ))
 
     def end(self, environ: dict[str, Any]) -> None:
-        """Record that the request is finished, and drop its state."""
+        """Drop the state of a finished request.
+
+        State and environment refer to each other: the cycle would keep them, the body and all else that the
+        request created in memory until the garbage collector runs.
+        """
         self._under_way.discard(id(environ))
-        end(environ)
+        environ.pop(STATE, None)
 
     def publish(self) -> None:
         """Publish the gauges of this process. Call once a second, from one thread. Raises nothing."""
@@ -65,8 +69,10 @@ class Monitor:
         """Log and count a response; a failure to do so leaves the response unchanged."""
         try:
             request = current()
-            state = state_of(request.environ)
-            _finish(state)
+            state: RequestState = request.environ[STATE]
+            if exchanged := state.exchanges.get("chat"):
+                state.stages["upstream"] = exchanged.seconds
+            state.stages["total"] = time.monotonic() - state.started
             labels = labels_of(request, state, response.status_code)
             self._count(labels, state)
             logs.log(self.write, labels, request, state, response)
@@ -81,12 +87,6 @@ class Monitor:
             self.metrics.count(labels, state.stages)
         except Exception as error:  # noqa: BLE001 - as above
             _tell("answer not counted", error)
-
-
-def _finish(state: RequestState) -> None:
-    if exchanged := state.exchanges.get("chat"):
-        state.stages["upstream"] = exchanged.seconds
-    state.stages["total"] = time.monotonic() - state.started
 
 
 def _tell(event: str, error: Exception) -> None:

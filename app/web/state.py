@@ -19,7 +19,8 @@ from app.principals import User
 from app.stores import Decision
 from app.upstream.exchange import Correlation, Exchanged
 
-_KEY = "send_message.state"
+# The name of the state in the environment.
+STATE = "send_message.state"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # W3C Trace Context, section 3.2. Version 00 ends with the flags; later versions may be longer, and are read as 00.
 _TRACEPARENT = re.compile(
@@ -91,20 +92,6 @@ class RequestState:
         return self.attempt is not None and self.attempt.answer is not None
 
 
-def begin(environ: dict[str, Any]) -> None:
-    """Create the state of a request that has just arrived."""
-    environ[_KEY] = RequestState(environ)
-
-
-def end(environ: dict[str, Any]) -> None:
-    """Drop the state of a finished request.
-
-    State and environment refer to each other: the cycle would keep them, the body and all else that the request
-    created in memory until the garbage collector runs.
-    """
-    environ.pop(_KEY, None)
-
-
 def current() -> Request:
     """Return the current request itself: each access through Flask's proxy takes three calls."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - documented method of LocalProxy
@@ -113,13 +100,7 @@ def current() -> Request:
 
 def current_state() -> RequestState:
     """Return the state of the current request."""
-    state: RequestState = request._get_current_object().environ[_KEY]  # type: ignore[attr-defined] # noqa: SLF001 - as above
-    return state
-
-
-def state_of(environ: dict[str, Any]) -> RequestState:
-    """Return the state of this environment's request."""
-    state: RequestState = environ[_KEY]
+    state: RequestState = request._get_current_object().environ[STATE]  # type: ignore[attr-defined] # noqa: SLF001 - as above
     return state
 
 
