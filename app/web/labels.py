@@ -76,7 +76,7 @@ def _lookup(state: RequestState) -> str | None:
     """Return whether this request asked the account service, reused an earlier answer, or failed to get one."""
     if isinstance(state.error, AccountServiceUnavailableError):
         return "failed"
-    found = state.exchanges.get("account")
+    found = state.correlation.exchanges.get("account")
     return None if found is None else "asked" if found.attempts else "remembered"
 
 

@@ -76,7 +76,7 @@ def _line(labels: Labels, request: Request, state: RequestState, response: Respo
         line[_in_ms(stage)] = int(seconds * 100_000 + 0.5) / 100
     if state.key:
         line["idempotency_key"], line["replayed"] = state.key, state.is_replayed
-    if exchanged := state.exchanges.get("chat"):
+    if exchanged := correlation.exchanges.get("chat"):
         line["attempts"] = exchanged.attempts
     for noun, value in state.ids.items():
         # An id never replaces another field, whatever a route calls it.

@@ -70,7 +70,7 @@ class Monitor:
         try:
             request = current()
             state: RequestState = request.environ[STATE]
-            if exchanged := state.exchanges.get("chat"):
+            if exchanged := state.correlation.exchanges.get("chat"):
                 state.stages["upstream"] = exchanged.seconds
             state.stages["total"] = time.monotonic() - state.started
             labels = labels_of(request, state, response.status_code)

@@ -17,7 +17,7 @@ from app.errors import Outcome, ServiceError
 from app.idempotency import Attempt
 from app.principals import User
 from app.stores import Decision
-from app.upstream.exchange import Correlation, Exchanged
+from app.upstream.exchange import Correlation
 
 # The name of the state in the environment.
 STATE = "send_message.state"
@@ -56,8 +56,7 @@ class RequestState:
 
     `outcome` is what is proved about the message so far; None on routes that send nothing and before
     authentication. `ids` maps nouns such as `company` to canonical ids; `stages` has the seconds of each stage.
-    `key` is the hash of the Idempotency-Key, `claim_error` the reason why it could not be claimed; `exchanges` has
-    the first exchange with each upstream service, by the service's name.
+    `key` is the hash of the Idempotency-Key, `claim_error` the reason why it could not be claimed.
     """
 
     environ: dict[str, Any] = field(repr=False)
@@ -72,14 +71,13 @@ class RequestState:
     key: str | None = None
     attempt: Attempt | None = None
     claim_error: ServiceError | None = None
-    exchanges: dict[str, Exchanged] = field(default_factory=dict)
     _correlation: Correlation | None = None
 
     @property
     def correlation(self) -> Correlation:
         """Created on first access: by then OpenTelemetry, if installed, has started its span."""
         if self._correlation is None:
-            self._correlation = _correlation(self.environ, self.exchanges)
+            self._correlation = _correlation(self.environ)
         return self._correlation
 
     def stage(self, name: str) -> _Stage:
@@ -112,14 +110,14 @@ def verified_user() -> User:
     return user
 
 
-def _correlation(environ: dict[str, Any], exchanges: dict[str, Exchanged]) -> Correlation:
+def _correlation(environ: dict[str, Any]) -> Correlation:
     """Use the caller's request id and trace if they are well-formed, else new ones; the trace gets a new span."""
     # One system call for all ids: each one releases the GIL.
     made = os.urandom(40).hex()
     given = environ.get("HTTP_X_REQUEST_ID", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else made[:32]
     parent = _current_span() or _callers_trace(environ, trace_id=made[32:64], span_id=made[64:])
-    return Correlation(request_id, *parent, exchanges)
+    return Correlation(request_id, *parent)
 
 
 def _current_span() -> tuple[str, str | None] | None:
