@@ -60,7 +60,8 @@ class Accounts:
         Raises NoAccountError, ForbiddenError (inactive, or without the role), OverloadedError, or
         AccountServiceUnavailableError.
         """
-        accounts = self._remembered(user)
+        with self._lock:
+            accounts = self._believed(user)
         if accounts is None:
             with self._service.slots:
                 accounts = self._ask_once(user, correlation)
@@ -74,11 +75,8 @@ class Accounts:
                 return account
         raise ForbiddenError
 
-    def _remembered(self, user: User) -> tuple[Account, ...] | None:
-        with self._lock:
-            return self._believed(user)
-
     def _believed(self, user: User) -> tuple[Account, ...] | None:
+        """Return the user's accounts if their lookup is still believed. Takes no lock: callers hold it."""
         kept = self._known.get(user)
         if kept is None or kept[0] <= self._clock():
             return None
