@@ -12,7 +12,7 @@ from app.web.bodies import json_body
 from app.web.declarations import DeclarationError, Place, declaration_of, declare
 from app.web.ids import canonical
 from app.web.services import services
-from app.web.state import RequestState, current, current_state
+from app.web.state import RequestState, Stage, current, current_state
 
 # RFC 6750 section 2.1; the scheme is case-insensitive (RFC 9110 section 11.1).
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
@@ -37,16 +37,16 @@ def company_scoped(
         @wraps(view)
         def guarded(**ids: str) -> Any:  # noqa: ANN401 - the view's own
             state, deps = current_state(), services()
-            with state.stage("auth"):
+            with Stage(state.stages, "auth"):
                 state.user = user = _authenticate(state, deps.tokens, sends=declaration.sends)
             state.outcome = "not_sent" if declaration.sends else None
-            with state.stage("limit"):
+            with Stage(state.stages, "limit"):
                 deps.limits.charge(state, user, current().endpoint or "", limit)
             try:
                 company_id, others = _canonical(ids, company_in)
                 nouns = {name.removesuffix("_id"): value for name, value in others.items()}
                 state.ids = {"company": company_id, **nouns}
-                with state.stage("account"):
+                with Stage(state.stages, "account"):
                     account = deps.accounts.find(user, company_id, role, state.correlation)
                 return view(account, **others)
             except IncompleteError as error:

@@ -34,8 +34,8 @@ _MEMBER = r"[ \t]*(?:[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~
 _TRACESTATE = re.compile(rf"(?=.{{1,512}}\Z){_MEMBER}(?:,{_MEMBER}){{0,31}}")
 
 
-class _Stage:
-    """Records how long a `with` block takes, even if it fails."""
+class Stage:
+    """Records in the stages of a request how long a `with` block takes, even if it fails."""
 
     __slots__ = ("_begun", "_name", "_stages")
 
@@ -79,10 +79,6 @@ class RequestState:
         if self._correlation is None:
             self._correlation = _correlation(self.environ)
         return self._correlation
-
-    def stage(self, name: str) -> _Stage:
-        """Return a context manager that records its block's time under this name."""
-        return _Stage(self.stages, name)
 
     @property
     def is_replayed(self) -> bool:
