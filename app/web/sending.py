@@ -12,7 +12,7 @@ from app.idempotency import Attempt, digest
 from app.principals import Account
 from app.web.declarations import declare
 from app.web.services import services
-from app.web.state import RequestState, current, current_state, verified_user
+from app.web.state import RequestState, current, current_state
 
 # The IETF draft puts the key in double quotes; most clients send it bare.
 _KEY = re.compile(r'("?)([A-Za-z0-9._:-]{1,255})\1')
@@ -45,13 +45,14 @@ def sends(view: Callable[..., Response]) -> Callable[..., Response]:
 
 def _attempt(state: RequestState, account: Account, arguments: dict[str, Any]) -> Attempt | None:
     """Claim the request's Idempotency-Key; None without one."""
-    given = state.environ.get("HTTP_IDEMPOTENCY_KEY")
+    given, user = state.environ.get("HTTP_IDEMPOTENCY_KEY"), state.user
     if given is None:
         return None
     key = _KEY.fullmatch(given)
     if key is None:
         raise IdempotencyKeyInvalidError
-    user = verified_user()
+    if user is None:
+        raise LookupError("The guard has not verified anybody.")
     state.key = digest([user.issuer, user.id, account.company_id, current().endpoint or "", key[2]])
     return services().idempotency.claim(state.key, [account.company_id, arguments])
 

@@ -98,14 +98,6 @@ def current_state() -> RequestState:
     return state
 
 
-def verified_user() -> User:
-    """Return the user of the current request; raises LookupError before authentication."""
-    user = current_state().user
-    if user is None:
-        raise LookupError("The guard has not verified anybody.")
-    return user
-
-
 def _correlation(environ: dict[str, Any]) -> Correlation:
     """Use the caller's request id and trace if they are well-formed, else new ones; the trace gets a new span."""
     # One system call for all ids: each one releases the GIL.
