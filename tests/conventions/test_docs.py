@@ -42,6 +42,8 @@ def test_codes_are_unique() -> None:
     assert len(set(codes)) == len(codes)
 
 
+# By whoever follows docs/adding-a-route.md.
+YET_TO_BE_WRITTEN = {"app/chat/contacts.py", "app/routes/contacts.py"}
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 
 
@@ -55,6 +57,13 @@ def links(page: Path) -> set[Path]:
 def test_links_lead_somewhere(page: Path) -> None:
     """To a file or a folder that is there."""
     assert [str(link) for link in links(page) if not link.exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_modules_are_where_a_page_says(page: Path) -> None:
+    """Whoever is told to read one finds it."""
+    named = set(re.findall(r"`((?:app|config)/[\w/]+\.py)`", page.read_text()))
+    assert {name for name in named if not (ROOT / name).exists()} <= YET_TO_BE_WRITTEN
 
 
 MODULES = [
