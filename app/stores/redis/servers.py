@@ -72,6 +72,7 @@ class Servers:
 
     def samples(self, call: Call, key: str) -> Iterable[str]:
         """Return keys that begin with `key`, one per server that keeps at least about a hundredth of all keys."""
+        # A cluster hashes what stands in braces (Redis Cluster specification, "Hash tags").
         candidates = (f"{key}{{{number}}}" for number in range(1000))
         return {self._owner(call, candidate): candidate for candidate in candidates}.values()
 
