@@ -41,7 +41,7 @@ class Turns(AbstractContextManager[None]):
             self._lock.release()
 
 
-class _Told(AbstractContextManager[None]):
+class _Losing(AbstractContextManager[None]):
     """Converts errors of SQLite, of the file and of `Turns` into StoreLostError."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -49,7 +49,7 @@ class _Told(AbstractContextManager[None]):
             raise StoreLostError(name_of(error)) from error
 
 
-losing = _Told()
+losing = _Losing()
 
 
 def name_of(error: BaseException) -> str:
