@@ -83,7 +83,7 @@ def take_over(folder: Path) -> None:
             if file.name.startswith(_OF_THE_LIVING):
                 file.unlink()
             else:
-                file.rename(_renamed(file))
+                file.rename(file.with_name(f"{file.stem.rpartition('_')[0]}_{os.getpid()}.db"))
 
 
 def make_room(folder: Path) -> None:
@@ -147,10 +147,6 @@ def _is_left_behind(folder: Path) -> bool:
         return True
     finally:
         os.close(descriptor)
-
-
-def _renamed(file: Path) -> Path:
-    return file.with_name(f"{file.stem.rpartition('_')[0]}_{os.getpid()}.db")
 
 
 def _remove(folder: str, owner: int) -> None:
