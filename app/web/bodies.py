@@ -113,7 +113,7 @@ def _raw_body(request: Request) -> bytes:
     if (announced or 0) > largest:
         raise BodyTooLargeError
     # One extra byte distinguishes a chunked body that is too large from one that just fits.
-    data = _read(_stream(request), largest + 1)
+    data = _read(request, largest + 1)
     if len(data) > largest:
         raise BodyTooLargeError
     # A body shorter than its Content-Length is incomplete (RFC 9112 section 8), even if it parses as JSON.
@@ -130,14 +130,10 @@ def _is_json(request: Request) -> bool:
     return request.mimetype == "application/json" and charset.lower() == "utf-8"
 
 
-def _stream(request: Request) -> IO[bytes]:
-    """Return the stream of the body, without Werkzeug's wrapper if the server itself ends the stream."""
+def _read(request: Request, size: int) -> bytes:
+    """Read at most `size` bytes, without Werkzeug's wrapper if the server itself ends the stream."""
     environ = request.environ
-    found: IO[bytes] = environ["wsgi.input"] if environ.get("wsgi.input_terminated") else request.stream
-    return found
-
-
-def _read(stream: IO[bytes], size: int) -> bytes:
+    stream: IO[bytes] = environ["wsgi.input"] if environ.get("wsgi.input_terminated") else request.stream
     data = bytearray()
     try:
         # A single read may return less than is available.
