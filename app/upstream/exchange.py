@@ -104,7 +104,11 @@ class Service:
         begun = time.monotonic()
         noted = Exchanged()
         correlation.exchanges.setdefault(self.breaker.service, noted)
-        request = self._request(method, path, document, {**correlation.headers(), **(headers or {})})
+        body, every = None, {**self._headers, **correlation.headers(), **(headers or {})}
+        if document is not None:
+            body = _ENCODER.encode(document).encode()
+            every["Content-Type"] = "application/json"
+        request = prepare(method, self._url + path, every, body)
         try:
             return self._persist(request, begun + self.timeout, noted)
         finally:
@@ -132,13 +136,3 @@ class Service:
         with self.breaker:
             noted.attempts += 1
             return self._transport.send(request, timeout=deadline - time.monotonic())
-
-    def _request(
-        self, method: str, path: str, document: object, headers: Mapping[str, str]
-    ) -> requests.PreparedRequest:
-        every = {**self._headers, **headers}
-        body = None
-        if document is not None:
-            body = _ENCODER.encode(document).encode()
-            every["Content-Type"] = "application/json"
-        return prepare(method, self._url + path, every, body)
