@@ -167,7 +167,7 @@ class FetchedKeys:
         try:
             self._note_success(state, _Confirmed(self._fetch(), begun))
         except (TransportError, KeySetError) as error:
-            self._note_failure(state, error.reason)
+            self._note_failure(state, str(error))
         except Exception as error:  # noqa: BLE001 - the thread must go on, and a fetch that raises has failed
             self._note_failure(state, type(error).__name__)
         state.tried.set()

@@ -19,18 +19,14 @@ _LEAST_RSA_BITS, _MOST_RSA_BITS = 2048, 16384
 
 
 class KeySetError(Exception):
-    """The key set is unusable. `reason`, also the text, is one of our own words, safe to log."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
+    """The key set is unusable; the text is one of our own words, safe to log."""
 
 
 def read_key_set(document: bytes, algorithms: Sequence[str]) -> tuple[VerificationKey, ...]:
     """Return the keys of a JWK set that may verify tokens of these algorithms.
 
     Unusable keys are skipped (RFC 7517 section 5): secrets, private keys, keys for encryption, unknown types, weak
-    keys, other algorithms. Raises KeySetError with the reason `malformed` or `no_usable_key`.
+    keys, other algorithms. Raises KeySetError: `malformed` or `no_usable_key`.
     """
     try:
         entries = json.loads(document)["keys"]
