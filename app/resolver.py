@@ -2,34 +2,33 @@
 
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from time import monotonic
 from typing import Any
 
 Address = tuple[Any, Any, int, str, Any]
-Lookup = Callable[..., Sequence[Address]]
 
 
-def resolve(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
-    """Resolve a host name with `lookup`, called like `socket.getaddrinfo`; an IP address needs no lookup.
+def resolve(host: str, port: int, deadline: float) -> Sequence[Address]:
+    """Resolve a host name; an IP address needs no lookup.
 
     Raises socket.gaierror also if there is no answer by the deadline (`time.monotonic`), or no thread to ask in.
     """
     try:
         numeric: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
-        return _look_up(host, port, deadline, lookup)
+        return _look_up(host, port, deadline)
     return numeric
 
 
-def _look_up(host: str, port: int, deadline: float, lookup: Lookup) -> Sequence[Address]:
+def _look_up(host: str, port: int, deadline: float) -> Sequence[Address]:
     # getaddrinfo(3) takes no timeout and may block for half a minute: its thread is abandoned at the deadline.
     answer: Future[Sequence[Address]] = Future()
 
     def ask() -> None:
         try:
-            answer.set_result(lookup(host, port, type=socket.SOCK_STREAM))
+            answer.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except Exception as error:  # noqa: BLE001  # re-raised in the caller's thread
             answer.set_exception(error)
 

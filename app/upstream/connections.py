@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import requests
 
-from app.resolver import Lookup
 from app.upstream.received import ReceivedError
 from app.upstream.responses import HTTPResponse
 from app.upstream.sockets import DeadlineSocket, connect, secure
@@ -43,14 +42,11 @@ class Connection:
     is false is it proved that nothing was sent. `reusable` is true after a complete response that permits reuse.
     """
 
-    def __init__(
-        self, origin: Origin, lookup: Lookup, context: Callable[[], ssl.SSLContext], made_at: float
-    ) -> None:
+    def __init__(self, origin: Origin, context: Callable[[], ssl.SSLContext], made_at: float) -> None:
         self.origin = origin
         self.made_at = made_at
         self.sock: DeadlineSocket | None = None
         self.handed_over = self.reusable = False
-        self._lookup = lookup
         self._context = context
 
     def exchange(self, request: requests.PreparedRequest, target: str, deadline: float, room: int) -> HTTPResponse:
@@ -104,7 +100,7 @@ class Connection:
     def _opened(self, deadline: float) -> DeadlineSocket:
         if self.sock is None:
             scheme, host, port = self.origin
-            self.sock = connect(host, port, deadline, self._lookup)
+            self.sock = connect(host, port, deadline)
             if scheme == "https":
                 self.sock = secure(self.sock, self._context(), host, deadline)
         return self.sock

@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from app.resolver import Lookup
 from app.upstream.connections import Connection, Origin
 from app.upstream.sockets import tls_context
 
@@ -21,13 +20,11 @@ MAX_AGE_SECONDS = 60
 class ConnectionPool:
     """Idle connections, latest first, at most MAX_IDLE_CONNECTIONS per origin; safe from any thread.
 
-    `clock` returns seconds and measures how long a connection has been idle and open. Connections resolve host
-    names with `lookup`.
+    `clock` returns seconds and measures how long a connection has been idle and open.
     """
 
-    def __init__(self, clock: Callable[[], float], lookup: Lookup) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._lookup = lookup
         self._lock = threading.Lock()
         self._idle: dict[Origin, deque[tuple[float, Connection]]] = {}
         self._context: ssl.SSLContext | None = None
@@ -44,7 +41,7 @@ class ConnectionPool:
             if not _is_readable(connection):
                 return connection
             connection.close()
-        return Connection(origin, self._lookup, self.context, self._clock())
+        return Connection(origin, self.context, self._clock())
 
     def give(self, connection: Connection) -> None:
         """Take a connection back, and close it unless it is reusable, young, and there is room."""

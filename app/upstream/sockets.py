@@ -9,7 +9,7 @@ import ssl
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from app.resolver import Address, Lookup, resolve
+from app.resolver import Address, resolve
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -68,14 +68,14 @@ class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
             raise
 
 
-def connect(host: str, port: int, deadline: float, lookup: Lookup) -> DeadlineSocket:
+def connect(host: str, port: int, deadline: float) -> DeadlineSocket:
     """Connect to the first address of `host` that accepts, within CONNECT_SECONDS and the deadline in all.
 
     Raises OSError: TimeoutError, ConnectionRefusedError, socket.gaierror if the name is not resolved in time.
     """
     deadline = min(deadline, monotonic() + CONNECT_SECONDS)
     failure: OSError = TimeoutError()
-    addresses = resolve(host, port, deadline, lookup)
+    addresses = resolve(host, port, deadline)
     for tried, address in enumerate(addresses):
         # An address that drops packets must leave time for those after it.
         left = deadline - monotonic()

@@ -15,7 +15,6 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from app.processes import PerProcess
-from app.resolver import Lookup
 from app.upstream.connections import DEFAULT_PORTS, Origin
 from app.upstream.pool import ConnectionPool
 from app.upstream.received import ReceivedError
@@ -93,19 +92,15 @@ class Transport:
     """One request, one response: no redirect, no retry, no proxy, no .netrc, no cookie, no decoding.
 
     Safe from any thread and after a fork; constructing it opens nothing. `clock` (seconds) measures how long
-    connections have been idle and open, `lookup` is called like `socket.getaddrinfo`. A body longer than
-    `max_body_bytes` is an error; a long request raises that limit by six times what it has beyond 8 KiB.
+    connections have been idle and open. A body longer than `max_body_bytes` is an error; a long request raises
+    that limit by six times what it has beyond 8 KiB.
     """
 
     def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        lookup: Lookup = socket.getaddrinfo,
-        max_body_bytes: int = MAX_BODY_BYTES,
+        self, *, clock: Callable[[], float] = time.monotonic, max_body_bytes: int = MAX_BODY_BYTES
     ) -> None:
         self._room = max_body_bytes
-        self._pool = PerProcess(lambda: ConnectionPool(clock, lookup))
+        self._pool = PerProcess(lambda: ConnectionPool(clock))
 
     def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
         """Send the request as it is and return its complete response, within `timeout` seconds in all.

@@ -22,7 +22,7 @@ class NamedConnection(Connection):
     def _connect(self) -> socket.socket:
         name, until = self.host, time.monotonic() + (self.socket_connect_timeout or 0)
         failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
-        for *_, where in resolve(name, self.port, until, socket.getaddrinfo):
+        for *_, where in resolve(name, self.port, until):
             self.host = where[0]
             try:
                 sock: socket.socket = super()._connect()  # type: ignore[no-untyped-call]  # redis-py

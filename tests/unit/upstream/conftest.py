@@ -1,6 +1,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,20 @@ def hole() -> Iterator[int]:
             caller.setblocking(False)
             caller.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
+    """Have names, and no addresses, be looked up by this function in place of the system's."""
+    system = socket.getaddrinfo
+
+    def by(lookup: Callable[..., Any]) -> None:
+        def asked(host: str, *rest: Any, **more: Any) -> Any:
+            return (system if host[0].isdigit() or more.get("flags") else lookup)(host, *rest, **more)
+
+        monkeypatch.setattr(socket, "getaddrinfo", asked)
+
+    return by
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Callable
 from typing import Self
+from unittest.mock import Mock
 
 PATIENCE = 5.0
 
@@ -142,3 +143,8 @@ def answering(*answers: bytes) -> Script:
         caller.wait()
 
     return script
+
+
+def at(*ports: int) -> Mock:
+    """A resolver for which every name has these ports of loopback as its addresses."""
+    return Mock(return_value=[(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports])

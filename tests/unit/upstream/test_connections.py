@@ -1,6 +1,5 @@
 """What goes over the wire."""
 
-import socket
 import time
 from collections.abc import Callable
 
@@ -110,7 +109,7 @@ def test_malformed_requests(serve: Serve, transport: Transport, request_: reques
 def test_a_socket_that_takes_no_options_is_given_up_all_the_same(serve: Serve) -> None:
     """As on macOS after a reset: what is told is why the request failed, not that."""
     peer = serve(answering(OK))
-    connection = Connection(Origin("http", "127.0.0.1", peer.port), socket.getaddrinfo, tls_context, made_at=0.0)
+    connection = Connection(Origin("http", "127.0.0.1", peer.port), tls_context, made_at=0.0)
     connection.exchange(prepare("POST", peer.url, {}, b"{}"), "/", time.monotonic() + 5, room=100)
     assert connection.sock is not None
     connection.sock.close()

@@ -3,11 +3,11 @@
 import socket
 import threading
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 import requests
 
-from app.resolver import Address
 from app.upstream.transport import NoAnswerError, NothingSentError, Transport, TransportError, prepare
 from tests.unit.upstream.peers import OK, PATIENCE, Caller, Peer, Script, answering, to_the_end
 
@@ -201,16 +201,15 @@ def test_no_time_left(serve: Serve, transport: Transport) -> None:
     assert len(peer.requests) == 1
 
 
-def test_why_is_told_only_where_nobody_foresaw_it(transport: Transport, closed_port: int) -> None:
+def test_why_is_told_only_where_nobody_foresaw_it(
+    transport: Transport, closed_port: int, looked_up: Callable[[Mock], None]
+) -> None:
     """What the socket says may quote the peer; what is no known failure needs its traceback."""
     with pytest.raises(NothingSentError) as refused:
         post(transport, f"http://127.0.0.1:{closed_port}/")
     assert refused.value.__cause__ is None
     fault = LookupError("a fault of ours")
-
-    def lookup(*_: object, **__: object) -> list[Address]:
-        raise fault
-
+    looked_up(Mock(side_effect=fault))
     with pytest.raises(NothingSentError, match="unexpected") as unforeseen:
-        post(Transport(lookup=lookup), "http://a.test/")
+        post(transport, "http://a.test/")
     assert unforeseen.value.__cause__ is fault

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -179,7 +178,7 @@ def test_a_child_process_makes_its_own(serve: Serve, transport: Transport) -> No
 
 def test_a_context_is_made_once() -> None:
     """To read the trust store takes 60 ms of CPU, which in a burst on a new worker every thread would pay."""
-    pool = ConnectionPool(time.monotonic, socket.getaddrinfo)
+    pool = ConnectionPool(time.monotonic)
     with ThreadPoolExecutor(8) as threads:
         contexts = list(threads.map(lambda _: pool.context(), range(8)))
     assert len(set(map(id, contexts))) == 1

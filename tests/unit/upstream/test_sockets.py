@@ -11,9 +11,10 @@ import pytest
 
 from app.upstream.sockets import refuse_itself
 from app.upstream.transport import NothingSentError, Transport, prepare
-from tests.unit.upstream.peers import OK, Peer, answering
+from tests.unit.upstream.peers import OK, Peer, answering, at
 
 Serve = Callable[..., Peer]
+LookedUp = Callable[[Callable[..., Any]], None]
 TOTAL = 0.4
 
 
@@ -21,21 +22,17 @@ def get(transport: Transport, url: str, **options: Any) -> bytes:  # send's
     return transport.send(prepare("GET", url, {}), **{"timeout": 5, **options}).content
 
 
-def resolving(*ports: int) -> Transport:
-    """A transport for which every name has these ports of loopback as its addresses."""
-    where = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
-    return Transport(lookup=lambda *_, **__: where)
-
-
 def test_names_are_looked_up(serve: Serve, transport: Transport) -> None:
     """By the system's resolver, which here knows `localhost`."""
     assert get(transport, f"http://localhost:{serve(answering(OK)).port}/") == b"ok"
 
 
-def test_every_address_is_tried(serve: Serve, closed_port: int, hole: int) -> None:
+def test_every_address_is_tried(
+    serve: Serve, transport: Transport, closed_port: int, hole: int, looked_up: LookedUp
+) -> None:
     """An address that refuses, or swallows packets, leaves time for the next."""
-    with closing(resolving(closed_port, hole, serve(answering(OK)).port)) as transport:
-        assert get(transport, "http://chat.test/") == b"ok"
+    looked_up(at(closed_port, hole, serve(answering(OK)).port))
+    assert get(transport, "http://chat.test/") == b"ok"
 
 
 def test_who_meets_nobody_but_itself() -> None:
@@ -52,31 +49,25 @@ def test_who_meets_nobody_but_itself() -> None:
             refuse_itself(sock)
 
 
-def test_all_addresses_together_have_one_total(hole: int) -> None:
+def test_all_addresses_together_have_one_total(transport: Transport, hole: int, looked_up: LookedUp) -> None:
     """A thousand addresses that swallow packets take no longer than one."""
-    with closing(resolving(*[hole] * 1000)) as transport, pytest.raises(NothingSentError, match="connect_timeout"):
+    looked_up(at(*[hole] * 1000))
+    with pytest.raises(NothingSentError, match="connect_timeout"):
         get(transport, "http://chat.test/", timeout=TOTAL)
 
 
-def test_unknown_names() -> None:
+def test_unknown_names(transport: Transport, looked_up: LookedUp) -> None:
     """Nothing was sent to a name that nobody has."""
-
-    def lookup(*_: object, **__: object) -> list[Any]:
-        raise socket.gaierror(socket.EAI_NONAME, "not known")
-
-    with closing(Transport(lookup=lookup)) as transport, pytest.raises(NothingSentError, match="dns"):
+    looked_up(Mock(side_effect=socket.gaierror(socket.EAI_NONAME, "not known")))
+    with pytest.raises(NothingSentError, match="dns"):
         get(transport, "http://chat.test/")
 
 
-def test_a_resolver_that_hangs() -> None:
+def test_a_resolver_that_hangs(transport: Transport, looked_up: LookedUp) -> None:
     """The system's look-up knows no timeout; the total holds all the same."""
     released = threading.Event()
-
-    def lookup(*_: object, **__: object) -> list[Any]:
-        released.wait(5)
-        return []
-
-    with closing(Transport(lookup=lookup)) as transport, pytest.raises(NothingSentError, match="dns"):
+    looked_up(lambda *_, **__: released.wait(5) and [])
+    with pytest.raises(NothingSentError, match="dns"):
         get(transport, "http://chat.test/", timeout=TOTAL)
     released.set()
 
@@ -88,7 +79,8 @@ def test_a_resolver_that_has_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
         get(transport, "http://chat.test/")
 
 
-def test_a_name_without_addresses() -> None:
+def test_a_name_without_addresses(transport: Transport, looked_up: LookedUp) -> None:
     """Nothing can be sent there."""
-    with closing(resolving()) as transport, pytest.raises(NothingSentError):
+    looked_up(at())
+    with pytest.raises(NothingSentError):
         get(transport, "http://chat.test/")

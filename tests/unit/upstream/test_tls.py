@@ -2,12 +2,10 @@
 
 import gc
 import select
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,9 +13,10 @@ import pytest
 from app.upstream.sockets import HandshakeError, connect, secure, tls_context
 from app.upstream.transport import NoAnswerError, NothingSentError, Transport, prepare
 from tests.unit.upstream.certificates import Authority
-from tests.unit.upstream.peers import OK, Caller, Peer, answering
+from tests.unit.upstream.peers import OK, Caller, Peer, answering, at
 
 Serve = Callable[..., Peer]
+LookedUp = Callable[[Callable[..., Any]], None]
 TOTAL = 0.4
 
 
@@ -84,16 +83,13 @@ def test_a_common_name_counts_for_nothing(serve: Serve, trusting: Transport, aut
     assert peer.requests == []
 
 
-@pytest.mark.usefixtures("trusting")
-def test_a_name_may_end_with_a_dot(serve: Serve, authority: Authority) -> None:
+def test_a_name_may_end_with_a_dot(
+    serve: Serve, trusting: Transport, authority: Authority, looked_up: LookedUp
+) -> None:
     """In a URL, where it says that the name is complete; no certificate has it."""
     peer = serve(answering(OK), context=authority.context("localhost"))
-
-    def lookup(_: str, *how: Any, **wanted: Any) -> Any:
-        return socket.getaddrinfo("127.0.0.1", *how, **wanted)
-
-    with closing(Transport(lookup=lookup)) as transport:
-        assert get(transport, f"https://localhost.:{peer.port}/") == b"ok"
+    looked_up(at(peer.port))
+    assert get(trusting, f"https://localhost.:{peer.port}/") == b"ok"
 
 
 def test_old_versions_of_tls(serve: Serve, trusting: Transport, authority: Authority) -> None:
@@ -122,7 +118,7 @@ def test_peers_that_go_before_the_handshake(serve: Serve, end: Callable[[Caller]
         connected.wait(5)
         end(caller)
 
-    sock = connect("127.0.0.1", serve(script).port, time.monotonic() + 5, socket.getaddrinfo)
+    sock = connect("127.0.0.1", serve(script).port, time.monotonic() + 5)
     connected.set()
     select.select([sock], [], [], 5)
     with pytest.raises(HandshakeError):
