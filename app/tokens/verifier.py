@@ -78,13 +78,13 @@ class TokenVerifier:
         verified = self._known.get(name)
         if verified is None or not any(key is verified.key for key in self.keys.current()):
             verified = self._remember(name, self._verified(token))
-        if not self._current(verified.expires):
+        if not self._is_unexpired(verified.expires):
             raise UnauthorizedError
         return verified.user
 
     def _verified(self, token: str) -> _Verified:
         key, claims = self._vouched_for(token)
-        if not self._current(claims["exp"]) or not _is_user_id(claims["sub"]):
+        if not self._is_unexpired(claims["exp"]) or not _is_user_id(claims["sub"]):
             raise UnauthorizedError
         return _Verified(key, claims["exp"], User(self._issuer, claims["sub"]))
 
@@ -134,7 +134,7 @@ class TokenVerifier:
         strict_json.read(base64url_decode(token.split(".")[1]))
         return claims
 
-    def _current(self, expires: object) -> bool:
+    def _is_unexpired(self, expires: object) -> bool:
         """Return whether `exp` is a sane number in the future; PyJWT would also accept text and 10^4000."""
         if isinstance(expires, bool) or not isinstance(expires, int | float):
             return False
