@@ -145,10 +145,10 @@ class RedisStore:
                 raise UnreadableRecordError(type(error).__name__) from error
             # After a server restart every idle connection is dead.
             self._servers.forget()
-            raise StoreLostError(_word(error)) from error
+            raise StoreLostError(_name_of(error)) from error
 
 
-def _word(error: Exception) -> str:
+def _name_of(error: Exception) -> str:
     """Return the name of the error, or its code (NOREPLICAS, MISCONF, BUSY) if redis-py has no name for that."""
     code = str(error).partition(" ")[0]
     if isinstance(error, ResponseError) and error.status_code is None and _CODE.fullmatch(code):
