@@ -119,7 +119,7 @@ def _services(settings: Settings, store: Store, limits: Limits, transport: Sende
 def _gauges(store: Store, keys: KeySource, slots: Slots, *breakers: Breaker) -> Gauges:
     return lambda: {
         ("workers_ready",): keys.ready,
-        ("keys_stale_workers",): keys.stale_seconds is not None,
+        ("keys_stale_workers",): keys.stale,
         ("keys_age_seconds",): keys.age_seconds,
         ("store_lost_workers",): isinstance(store, FailoverStore) and store.degraded,
         ("slots",): slots.count,

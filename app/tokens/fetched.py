@@ -108,10 +108,10 @@ class FetchedKeys:
         return self._is_current(self._started())
 
     @property
-    def stale_seconds(self) -> int | None:
-        """The age of the keys if there are any and the latest fetch failed, else None."""
+    def stale(self) -> bool:
+        """Whether there are keys and the latest fetch failed."""
         state = self._started()
-        return self.age_seconds if state.confirmed and state.trouble else None
+        return bool(state.confirmed and state.trouble)
 
     @property
     def age_seconds(self) -> int:

@@ -37,8 +37,8 @@ class KeySource(Protocol):
         """Whether tokens can be verified now; never waits."""
 
     @property
-    def stale_seconds(self) -> int | None:
-        """The age of the keys if they cannot be refreshed at the moment; None if nothing is wrong."""
+    def stale(self) -> bool:
+        """Whether there are keys that could not be confirmed the last time."""
 
     @property
     def age_seconds(self) -> int:
@@ -49,7 +49,7 @@ class FixedKeys:
     """Keys known at startup: the current one and, during a rotation, the previous one."""
 
     ready = True
-    stale_seconds = None
+    stale = False
     age_seconds = 0
 
     def __init__(self, keys: Sequence[VerificationKey]) -> None:

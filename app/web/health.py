@@ -39,7 +39,6 @@ def ready() -> Response:
     if services().monitor.draining:
         reasons.append(DRAINING)
     document: dict[str, Any] = {"status": "not ready" if reasons else "ready", "reasons": reasons}
-    age = keys.stale_seconds
-    if age is not None:
-        document["keys_age_seconds"] = age
+    if keys.stale:
+        document["keys_age_seconds"] = keys.age_seconds
     return json_response(document, _UNAVAILABLE if reasons else 200)

@@ -44,7 +44,7 @@ def test_readiness_starts_the_fetching(server: KeyServer, fetching: Fetching, ga
     assert fetching.keys.ready is False
     gate.set()
     fetching.time.advance()
-    assert (fetching.keys.ready, fetching.keys.stale_seconds, server.fetches) == (True, None, 1)
+    assert (fetching.keys.ready, fetching.keys.stale, server.fetches) == (True, False, 1)
 
 
 def test_first_fetch_fails(server: KeyServer, fetching: Fetching, told: list[str]) -> None:
@@ -59,7 +59,7 @@ def test_first_fetch_fails(server: KeyServer, fetching: Fetching, told: list[str
         fetching.time.advance(pause * 0.49)
         assert server.fetches == made
         fetching.time.advance(pause * 0.51)
-    assert (server.fetches, fetching.keys.ready, fetching.keys.stale_seconds) == (7, False, None)
+    assert (server.fetches, fetching.keys.ready, fetching.keys.stale) == (7, False, False)
     server.behaviour = publishes("RSA")
     fetching.time.advance(30)
     assert fetching.verify(RSA) == MEMBER

@@ -41,10 +41,10 @@ def test_a_fault_of_ours_is_a_failed_fetch(server: KeyServer, told: list[str]) -
         assert fetching.verify(RSA) == MEMBER
         transport.faulty = True
         fetching.time.advance(300)
-        assert (fetching.verify(RSA), fetching.keys.stale_seconds) == (MEMBER, 300)
+        assert (fetching.verify(RSA), fetching.keys.stale, fetching.keys.age_seconds) == (MEMBER, True, 300)
         transport.faulty = False
         fetching.time.advance(30)
-        assert (server.fetches, fetching.keys.stale_seconds) == (2, None)
+        assert (server.fetches, fetching.keys.stale) == (2, False)
     assert told == ["keys loaded", "keys stale", "keys back"]
 
 
@@ -64,15 +64,16 @@ def test_outage(server: KeyServer, loaded: Fetching, failure: str, told: list[st
     """The keys at hand go on, with their age told; the fetch is tried every 30 s until it is good again."""
     server.behaviour = FAILURES[failure]
     loaded.time.advance(300)
-    assert (loaded.verify(RSA), loaded.keys.ready, loaded.keys.stale_seconds) == (MEMBER, True, 300)
+    assert (loaded.verify(RSA), loaded.keys.ready) == (MEMBER, True)
+    assert (loaded.keys.stale, loaded.keys.age_seconds) == (True, 300)
     refuse(EC, loaded)
     loaded.time.advance(29)
     assert server.fetches == 2
     loaded.time.advance(1)
-    assert (server.fetches, loaded.keys.stale_seconds) == (3, 330)
+    assert (server.fetches, loaded.keys.stale, loaded.keys.age_seconds) == (3, True, 330)
     server.behaviour = publishes("RSA", "P-256")
     loaded.time.advance(30)
-    assert (loaded.verify(EC), loaded.keys.stale_seconds) == (MEMBER, None)
+    assert (loaded.verify(EC), loaded.keys.stale) == (MEMBER, False)
     assert told == ["keys loaded", "keys stale", "keys back"]
 
 
@@ -102,7 +103,7 @@ def test_age_limit(server: KeyServer, loaded: Fetching, told: list[str]) -> None
     loaded.time.advance(30)
     with pytest.raises(AuthUnavailableError):
         loaded.verify(RSA)
-    assert (loaded.keys.ready, loaded.keys.stale_seconds) == (False, 86_430)
+    assert (loaded.keys.ready, loaded.keys.stale, loaded.keys.age_seconds) == (False, True, 86_430)
     server.behaviour = publishes("RSA")
     loaded.time.advance(30)
     assert (loaded.verify(RSA), loaded.keys.ready) == (MEMBER, True)
