@@ -20,10 +20,11 @@ FAILURE_SECONDS = 0.01
 class AcceptingWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """Survives errors of accept, and closes its listening sockets once told to stop."""
 
+    # Stays false for a worker that stops at max_requests, which leaves connections to the next one.
+    is_told_to_stop = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
         super().__init__(*args, **kwargs)
-        # False for a worker that stops at max_requests, which leaves connections to the next one.
-        self.is_told_to_stop = False
         self._failures = FailureLog(self.log, "connection not accepted")
 
     def accept(self, listener: socket.socket) -> None:

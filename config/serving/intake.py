@@ -10,7 +10,6 @@ import os
 import socket
 from functools import partial
 from time import monotonic
-from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER  # type: ignore[import-untyped]
 
@@ -35,10 +34,7 @@ class IntakeWorker(AcceptingWorker):
     largest_body = 65536
     # Set by `run`, replacing gunicorn's own.
     poller: Poller
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
-        super().__init__(*args, **kwargs)
-        self._next_look = 0.0
+    _next_look = 0.0
 
     def get_thread_pool(self) -> ThreadPool[Connection]:
         """Create the thread pool."""

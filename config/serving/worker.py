@@ -7,7 +7,7 @@ from http import HTTPStatus
 from signal import SIGTERM
 from time import monotonic
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 from gunicorn.http import Request  # type: ignore[import-untyped]
 from gunicorn.http.errors import (  # type: ignore[import-untyped]
@@ -62,10 +62,7 @@ class DeadlineWorker(IntakeWorker):
     monitor: Monitor | None = None
     # Gunicorn's: False once the worker is stopping.
     alive: bool
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - gunicorn's own
-        super().__init__(*args, **kwargs)
-        self._next_publication = 0.0
+    _next_publication = 0.0
 
     def load_wsgi(self) -> None:
         """Load the application; if the metrics were removed just now, exit and leave it to the next worker."""
