@@ -1,12 +1,10 @@
 """Typed access to the collaborators that the factory created for the application."""
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Response, current_app
+from flask import current_app
 
 from app.accounts import Accounts
 from app.chat.client import Client
@@ -50,19 +48,6 @@ def services() -> Services:
     # Bypasses Flask's proxy, which takes three calls per access.
     found: Services = current_app._get_current_object().extensions[_KEY]  # type: ignore[attr-defined] # noqa: SLF001 - documented method of LocalProxy
     return found
-
-
-def in_turn(make: Callable[[], Response]) -> Response:
-    """Return the response of `make`, large and public, holding one of the few `readers` slots until it is closed.
-
-    A response that exceeds the connection's buffer blocks a thread for as long as its client may take to read it.
-    Raises OverloadedError.
-    """
-    with ExitStack() as reading:
-        reading.enter_context(services().readers)
-        response = make()
-        response.call_on_close(reading.pop_all().close)
-    return response
 
 
 def chat(client: type[C]) -> C:

@@ -5,6 +5,7 @@ The page is Swagger UI, from here, so that it loads nothing from elsewhere.
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from flask import Blueprint, Response, current_app
 from app.errors import NotFoundError
 from app.web.declarations import Operation, public
 from app.web.reference import document, markdown
-from app.web.services import in_turn
+from app.web.services import services
 
 blueprint = Blueprint("reference", __name__)
 
@@ -81,8 +82,20 @@ def reference_asset(name: str) -> Response:
     if name in _SMALL:
         return _whole(_OURS / name)
     if name in _LARGE:
-        return in_turn(lambda: _whole(_SWAGGER_UI / name))
+        return _in_turn(_SWAGGER_UI / name)
     raise NotFoundError
+
+
+def _in_turn(file: Path) -> Response:
+    """Return a large file, holding one of the few `readers` slots until it is read.
+
+    It exceeds the connection's buffer, and blocks a thread for as long as its client may take.
+    """
+    with ExitStack() as reading:
+        reading.enter_context(services().readers)
+        response = _whole(file)
+        response.call_on_close(reading.pop_all().close)
+    return response
 
 
 def _whole(file: Path) -> Response:
