@@ -68,7 +68,7 @@ def nworkers_changed(server: Arbiter, count: int, before: int | None) -> None:
     Gunicorn calls this before it preloads the application, which imports prometheus_client, and not for
     `--check-config`: the trial of a reload counts nowhere, as in full memory a write would end it (SIGBUS).
 
-    With a memory:// store, SIGTTIN adds no worker: that could not start, and would take the first one with it.
+    With a memory:// store, SIGTTIN adds no worker: that could not start, and would be tried again for ever.
     """
     metric_files.own_folder()
     if before and count > 1 and _settings.store_url.startswith("memory:"):
