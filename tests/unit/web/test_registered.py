@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, request
 
 from app.web.declarations import DeclarationError
 from app.web.operations import hooks, operations, register
@@ -99,7 +99,8 @@ def test_a_view_that_no_path_leads_to_is_told() -> None:
     """Its topmost decorator is forgotten, or of a blueprint that is not registered."""
     app = application("/a/<company_id>", "GET", GUARD, GIVES)
     reached, forgotten = app.view_functions["tag.view"], GUARD(GIVES(lambda account: {"account": account}))
-    schemas = module(reached=reached, Name=Name)
+    # What is not a view may not even be looked into where there is no request.
+    schemas = module(reached=reached, Name=Name, other=request)
     assert len(operations(app, rate_limit, modules=[schemas])) == 1
     with pytest.raises(DeclarationError, match=r"^app\.routes\.tag\.forgotten: no path leads to it: "):
         operations(app, rate_limit, modules=[schemas, module(forgotten=forgotten)])
