@@ -81,6 +81,16 @@ def test_a_route_may_be_one_file(followed: Tree, tree: Tree) -> None:
     tree.test("-k", "contact")
 
 
+def test_a_tag_may_be_a_package(tree: Tree) -> None:
+    """Its modules share a blueprint, which each of them has at its top level: it is registered once."""
+    package = tree.root / ROUTE.removesuffix(".py")
+    package.mkdir()
+    (tree.root / ROUTE).rename(package / "everything.py")
+    (package / "__init__.py").write_text("from app.routes.contacts.everything import blueprint\n")
+    tree.run(sys.executable, "-c", "import wsgi")
+    tree.run(f"{BIN}/lint-imports")
+
+
 def test_a_route_breaks_no_test_of_others(followed: Tree) -> None:
     """Those that make routes of their own do not take its names."""
     followed.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/routes/test_guard.py")
