@@ -25,7 +25,7 @@ class Shared(MemoryStore):
         self.failing.set()
         self.settling = 0
         # What `probe` raises, if anything.
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
         self.asked = 0
         self.probed = 0
         self.all_here = threading.Barrier(1)

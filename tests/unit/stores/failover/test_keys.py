@@ -206,3 +206,32 @@ def test_an_outcome_that_fails_as_the_store_comes_back_is_recorded_all_the_same(
         told.removeHandler(late)
 
     assert shared.claim("key", "fingerprint", "x", lease=60, again=False) == Claim(ClaimState.SENT, b"answer")
+
+
+class Asking(logging.Handler):
+    """Asks what becomes of the key at the very moment at which the store is said to be back."""
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__()
+        self._shared = shared
+        self.found: list[ClaimState] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith("store back"):
+            self.found.append(self._shared.claim("key", "fingerprint", "x", lease=60, again=False).state)
+
+
+def test_outcomes_are_recorded_before_the_store_is_back(store: FailoverStore, shared: Shared) -> None:
+    """Whoever repeats a message then gets its answer, and is not told that it is in progress."""
+    store.claim("key", "fingerprint", "owner", lease=60, again=False)
+    asking, told = Asking(shared), logging.getLogger("app.stores.failover")
+    told.addHandler(asking)
+    try:
+        shared.lost = True
+        with pytest.raises(StoreLostError):
+            store.settle("key", "fingerprint", "owner", "sent", b"answer")
+        shared.lost = False
+        wait_for(lambda: not (store.degraded or probers()))
+    finally:
+        told.removeHandler(asking)
+    assert asking.found == [ClaimState.SENT]

@@ -47,6 +47,22 @@ def test_a_fork_starts_afresh() -> None:
     assert done.stdout == "True [False, 1] 6 True 2\n"
 
 
+ENDING = """
+from tests.unit.stores.shared import NEVER, Shared
+from app.stores.failover import FailoverStore
+shared = Shared()
+store = FailoverStore(shared, processes=4, probe_every=NEVER)
+shared.lost = True
+store.hit("a", 30, 60)
+"""
+
+
+def test_a_process_that_ends_does_not_wait_for_the_store() -> None:
+    """A worker that stops has answered its requests: the thread that looks for the store ends with it."""
+    root = Path(__file__).parents[4]
+    assert subprocess.run([sys.executable, "-c", ENDING], cwd=root, timeout=60, check=False).returncode == 0
+
+
 def test_a_killed_server_and_its_return(own_valkey: Server) -> None:
     """On a real server: no hit fails, and the next window is shared again."""
     store = FailoverStore(open_store(f"redis://{own_valkey.address}"), processes=2, probe_every=SOON)

@@ -3,10 +3,11 @@
 import json
 import logging
 import threading
+from unittest.mock import Mock
 
 import pytest
 
-from app.stores import Decision, StoreLostError
+from app.stores import Decision, StoreLostError, UnreadableRecordError
 from app.stores.failover import FailoverStore
 from config.logs import JsonFormatter
 from tests.unit.stores.servers import wait_for
@@ -81,6 +82,37 @@ def test_a_fault_of_ours_loses_no_thread(
     told = [JsonFormatter().format(record) for record in caplog.records]
     assert json.loads(told[1])["exception"] == "KeyError"
     assert "canary" not in "".join(told)
+
+
+def test_a_bad_record_is_no_reason_to_look_further(store: FailoverStore, shared: Shared) -> None:
+    """Whoever finds that the one of the probe cannot be read has been answered."""
+    shared.fault, shared.lost = UnreadableRecordError("state"), True
+    store.hit("a", 30, 60)
+    shared.lost = False
+    wait_for(lambda: not store.degraded)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_however_the_thread_ends_the_store_is_asked_again(store: FailoverStore, shared: Shared) -> None:
+    """By the next hit: without a thread that looks for it, it would be lost for ever."""
+    shared.fault, shared.lost = SystemExit(), True
+    store.hit("a", 30, 60)
+    wait_for(lambda: probers() == [])
+    shared.fault, shared.lost = None, False
+    assert store.hit("a", 30, 60).shared
+
+
+def test_it_needs_no_thread_at_once(
+    patient_store: FailoverStore, shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where none can be started right now each hit asks the store, and no hit fails."""
+    shared.lost = True
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError))
+        assert [patient_store.hit("a", 30, 60).shared for _ in range(2)] == [False, False]
+    shared.lost = False
+    assert patient_store.hit("a", 30, 60).shared
+    assert shared.asked == 3
 
 
 def test_close_ends_the_thread(patient_store: FailoverStore, shared: Shared) -> None:
