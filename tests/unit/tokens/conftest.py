@@ -31,10 +31,12 @@ def fetching(server: KeyServer) -> Iterator[Fetching]:
 
 @pytest.fixture
 def told() -> Iterator[list[str]]:
-    """The log, whatever other tests have configured."""
+    """The log with its reasons, whatever other tests have configured."""
     events: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: events.append(record.getMessage())  # type: ignore[method-assign] # shorter than a class
+    handler.emit = lambda record: events.append(  # type: ignore[method-assign] # shorter than a class
+        " ".join([record.getMessage(), *filter(None, [vars(record).get("reason")])])
+    )
     logger = logging.getLogger("app.tokens.fetched")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -35,21 +35,24 @@ def stops_halfway(caller: Caller) -> None:
     caller.close()
 
 
-# What a key server can do instead of publishing keys.
+# What a key server can do instead of publishing keys, and the word for it.
 FAILURES = {
-    "an error": answers(500, key_set("P-256")),
-    "not there": answers(404),
-    "no content": answers(204),
-    "not modified": answers(304),
-    "created": answers(201, key_set("P-256")),
-    "a page": answers(200, b"<html>Sign in</html>", "Content-Type: text/html"),
-    "an empty set": answers(200, b'{"keys": []}'),
-    "only a secret": answers(200, json.dumps({"keys": [{"kty": "oct", "k": segment(b"k" * 40)}]}).encode()),
-    "only a weak key": publishes("weak RSA"),
-    "too much": answers(200, key_set("P-256").ljust(262_145)),
-    "deep nesting": answers(200, b"[" * 200_000),
-    "half": stops_halfway,
-    "no answer": Caller.close,
-    "a reset": Caller.reset,
-    "another protocol": lambda caller: caller.send(b"220 mail.example ESMTP\r\n"),
+    "an error": (answers(500, key_set("P-256")), "status"),
+    "not there": (answers(404), "status"),
+    "no content": (answers(204), "status"),
+    "not modified": (answers(304), "status"),
+    "created": (answers(201, key_set("P-256")), "status"),
+    "a page": (answers(200, b"<html>Sign in</html>", "Content-Type: text/html"), "malformed"),
+    "an empty set": (answers(200, b'{"keys": []}'), "no_usable_key"),
+    "only a secret": (
+        answers(200, json.dumps({"keys": [{"kty": "oct", "k": segment(b"k" * 40)}]}).encode()),
+        "no_usable_key",
+    ),
+    "only a weak key": (publishes("weak RSA"), "no_usable_key"),
+    "too much": (answers(200, key_set("P-256").ljust(262_145)), "too_large"),
+    "deep nesting": (answers(200, b"[" * 200_000), "malformed"),
+    "half": (stops_halfway, "cut"),
+    "no answer": (Caller.close, "closed"),
+    "a reset": (Caller.reset, "reset"),
+    "another protocol": (lambda caller: caller.send(b"220 mail.example ESMTP\r\n"), "malformed"),
 }

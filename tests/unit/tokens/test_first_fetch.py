@@ -63,7 +63,7 @@ def test_first_fetch_fails(server: KeyServer, fetching: Fetching, told: list[str
     server.behaviour = publishes("RSA")
     fetching.time.advance(30)
     assert fetching.verify(RSA) == MEMBER
-    assert told == ["keys missing", "keys loaded"]
+    assert told == ["keys missing status", "keys loaded"]
 
 
 def test_first_fetch_hangs(server: KeyServer, fetching: Fetching) -> None:

@@ -45,7 +45,7 @@ def test_a_fault_of_ours_is_a_failed_fetch(server: KeyServer, told: list[str]) -
         transport.faulty = False
         fetching.time.advance(30)
         assert (server.fetches, fetching.keys.stale) == (2, False)
-    assert told == ["keys loaded", "keys stale", "keys back"]
+    assert told == ["keys loaded", "keys stale LookupError", "keys back"]
 
 
 def test_refreshed_within_its_interval(server: KeyServer, loaded: Fetching, told: list[str]) -> None:
@@ -61,8 +61,8 @@ def test_refreshed_within_its_interval(server: KeyServer, loaded: Fetching, told
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_outage(server: KeyServer, loaded: Fetching, failure: str, told: list[str]) -> None:
-    """The keys at hand go on, with their age told; the fetch is tried every 30 s until it is good again."""
-    server.behaviour = FAILURES[failure]
+    """The keys at hand go on, with their age told, and why; a fetch is tried every 30 s until one is good."""
+    server.behaviour, reason = FAILURES[failure]
     loaded.time.advance(300)
     assert (loaded.verify(RSA), loaded.keys.ready) == (MEMBER, True)
     assert (loaded.keys.stale, loaded.keys.age_seconds) == (True, 300)
@@ -74,7 +74,7 @@ def test_outage(server: KeyServer, loaded: Fetching, failure: str, told: list[st
     server.behaviour = publishes("RSA", "P-256")
     loaded.time.advance(30)
     assert (loaded.verify(EC), loaded.keys.stale) == (MEMBER, False)
-    assert told == ["keys loaded", "keys stale", "keys back"]
+    assert told == ["keys loaded", f"keys stale {reason}", "keys back"]
 
 
 def test_no_redirect_is_followed(server: KeyServer, loaded: Fetching) -> None:
@@ -107,7 +107,7 @@ def test_age_limit(server: KeyServer, loaded: Fetching, told: list[str]) -> None
     server.behaviour = publishes("RSA")
     loaded.time.advance(30)
     assert (loaded.verify(RSA), loaded.keys.ready) == (MEMBER, True)
-    assert told == ["keys loaded", "keys stale", "keys expired", "keys back"]
+    assert told == ["keys loaded", "keys stale status", "keys expired status", "keys back"]
 
 
 def test_nobody_waits_for_a_refresh(server: KeyServer, loaded: Fetching, gate: threading.Event) -> None:
