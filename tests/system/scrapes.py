@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.system.clients import Answer, Connection, Request
+from tests.system.clients import Answer, Connection, Request, ask, sending
 from tests.system.processes import await_until, children, command_line, is_running
 from tests.system.servers import Server
 
@@ -92,3 +92,14 @@ def folder(server: Server) -> Path:
     maps = [line for pid in server.pids() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
     (found,) = {Path(line.split(maxsplit=5)[5]).parent for line in maps if line.endswith(".db")}
     return found
+
+
+def sent(server: Server) -> int:
+    """How many messages its workers say that they sent."""
+    return int(scrape(server).total("sends_total", outcome="sent"))
+
+
+def send(server: Server, times: int) -> None:
+    """So many messages, each of another user; all are sent."""
+    for number in range(times):
+        assert ask(server.port, sending(f"a-member-{number}")).status == 200

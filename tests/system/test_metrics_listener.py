@@ -2,34 +2,21 @@
 
 import os
 import resource
-import shutil
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.system.clients import Answer, Connection, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until, is_running
-from tests.system.scrapes import ROUTE, folder, listener, listeners, scrape, tell
-from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server, gunicorn, served
+from tests.system.scrapes import ROUTE, folder, listener, listeners, scrape, send, sent, tell
+from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server, served
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
-
-# An application that is loaded when its folder has just been removed, the first time.
-UNLUCKY = """\
-import os, shutil
-from pathlib import Path
-first = Path(__file__).parent / "first"
-if not first.exists():
-    first.touch()
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-from wsgi import app
-"""
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +24,6 @@ def running() -> Iterator[Server]:
     """For those who ask and leave everything as it is."""
     with Services() as services, served(services) as server:
         yield server
-
-
-def sent(server: Server) -> int:
-    """How many messages its workers say that they sent."""
-    return int(scrape(server).total("sends_total", outcome="sent"))
-
-
-def send(server: Server, times: int) -> None:
-    for number in range(times):
-        assert ask(server.port, sending(f"a-member-{number}")).status == 200
 
 
 @pytest.mark.parametrize("kind", [OURS, PRELOADED], ids=["loaded by workers", "loaded before the fork"])
@@ -180,48 +157,6 @@ def test_other_servers_have_no_listener(serve: Serve, kind: Kind) -> None:
     send(server, 1)
     with socket.socket() as caller:
         assert caller.connect_ex(("127.0.0.1", server.metrics_port)) != 0
-
-
-def test_who_lost_the_folder_serves_all_the_same(serve: Serve) -> None:
-    """Something cleaned up where it lies: the instance stays ready, and SIGHUP makes the folder anew."""
-    server = serve()
-    files = folder(server)
-    shutil.rmtree(files)
-    assert tell(server, "/health/ready").status == 200
-    assert scrape(server).total("draining") == 0
-    send(server, 1)
-    server.renew()
-    assert folder(server) == files
-    send(server, 3)
-    assert sent(server) == 3
-    await_until(
-        lambda: tell(server, "/health/ready").document["workers"] == 2, lambda: f"not two workers:\n{server.log}"
-    )
-
-
-def test_a_worker_that_loses_the_folder_as_it_starts_is_not_the_last(serve: Serve, tmp_path: Path) -> None:
-    """The next one makes it anew; gunicorn takes one that cannot start for a reason to end."""
-    (tmp_path / "unlucky.py").write_text(UNLUCKY)
-    server = serve(gunicorn(application="unlucky:app"), WEB_CONCURRENCY="1", PYTHONPATH=str(tmp_path))
-    assert len(server.events("Booting worker")) == 2
-    send(server, 1)
-    assert sent(server) == 1
-
-
-def test_who_cannot_have_the_folder_counts_for_itself(serve: Serve) -> None:
-    """Something else is in its place: a worker that starts says so, and serves."""
-    server = serve()
-    files = folder(server)
-    shutil.rmtree(files)
-    files.touch()
-    try:
-        (killed, _) = server.pids()
-        os.kill(killed, signal.SIGKILL)
-        server.await_events("metrics not shared")
-        await_until(lambda: len(server.pids()) == 2, lambda: f"not two workers:\n{server.log}")
-        send(server, 3)
-    finally:
-        files.unlink()
 
 
 def test_it_finds_its_code_as_gunicorn_does(serve: Serve) -> None:
