@@ -33,7 +33,7 @@ def socket_store(own_valkey: Server) -> Iterator[Store]:
 def test_a_hung_server_is_a_lost_store(by: str, own_valkey: Server, request: pytest.FixtureRequest) -> None:
     """Neither an open connection nor a new one waits long for a server that is stopped; there is no second try."""
     store: Store = request.getfixturevalue(by)
-    store.hit("a", 30, 60)
+    patiently(store)
     tell(own_valkey, "CONFIG RESETSTAT")
     own_valkey.pause()
     on_an_open_connection = lost(store)
@@ -44,7 +44,7 @@ def test_a_hung_server_is_a_lost_store(by: str, own_valkey: Server, request: pyt
     assert [on_an_open_connection, on_a_new_connection] == ["TimeoutError"] * 2
     assert calls in (["1"], ["2"])
     store.probe()
-    assert store.hit("b", 30, 60).remaining == 29
+    assert patiently(store) == 29
 
 
 def test_a_server_that_hangs_before_tls_is_a_lost_store() -> None:
@@ -108,7 +108,7 @@ def test_a_name_server_that_hangs_is_a_lost_store(own_valkey: Server, monkeypatc
     try:
         assert lost(store) == "ConnectionError"
         answers.set()
-        assert store.hit("a", 30, 60).remaining == 29
+        assert patiently(store) == 29
     finally:
         answers.set()
         store.close()
@@ -130,22 +130,22 @@ def test_hits_wait_for_a_hung_server_side_by_side(store: Store, own_valkey: Serv
 
 def test_a_killed_server_is_a_lost_store_until_it_is_back(store: Store, own_valkey: Server) -> None:
     """After a restart no dead connection and no forgotten script stands in the way of the first hit."""
-    store.hit("a", 30, 60)
+    patiently(store)
     own_valkey.kill()
     word = lost(store)
     own_valkey.start()
 
     assert word == "ConnectionError"
-    assert store.hit("a", 30, 60).remaining == 29
+    assert patiently(store) == 29
 
 
 def test_a_restart_between_two_hits_is_not_noticed(store: Store, own_valkey: Server) -> None:
     """Connections that died while idle are replaced."""
-    store.hit("a", 30, 60)
+    patiently(store)
     own_valkey.kill()
     own_valkey.start()
 
-    assert store.hit("a", 30, 60).remaining == 29
+    assert patiently(store) == 29
 
 
 @pytest.mark.parametrize(
