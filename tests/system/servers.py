@@ -103,7 +103,7 @@ class Server:
         self.port, self.metrics_port = self._reserved.number, self._reserved_for_metrics.number
         self._kind = kind
         places = {"BIND": f"127.0.0.1:{self.port}", "METRICS_BIND": f"127.0.0.1:{self.metrics_port}"}
-        self._environ = {**places, **inherited(), **environ}
+        self.environ = {**places, **inherited(), **environ}
         self._process: subprocess.Popen[bytes] | None = None
         self._held: socket.socket | None = None
 
@@ -123,7 +123,7 @@ class Server:
                 command,
                 cwd=ROOT,
                 pass_fds=passed,
-                env=self._environ,
+                env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -137,7 +137,7 @@ class Server:
 
     def await_start(self, workers: int | None = None) -> Self:
         """Wait until it can answer, as `start` does; several that are launched before start beside each other."""
-        count = workers or int(self._environ["WEB_CONCURRENCY"])
+        count = workers or int(self.environ["WEB_CONCURRENCY"])
         await_until(lambda: self._has_ended() or self._is_ready(count), lambda: f"not ready:\n{self.log}")
         assert not self._has_ended(), f"ended with {self.process.returncode}:\n{self.log}"
         return self
@@ -203,9 +203,9 @@ class Server:
 
     def renew(self) -> None:
         """SIGHUP, and wait until other workers have taken over from all that run now."""
-        old, count = set(self.pids()), int(self._environ["WEB_CONCURRENCY"])
+        old, count = set(self.pids()), int(self.environ["WEB_CONCURRENCY"])
         self.signal(signal.SIGHUP)
-        await_until(lambda: not old & set(self.pids()) and self._accepts(count), lambda: f"as before:\n{self.log}")
+        await_until(lambda: not old & set(self.pids()) and self.accept(count), lambda: f"as before:\n{self.log}")
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Its exit code; fails when it has none within `seconds`."""
@@ -240,11 +240,12 @@ class Server:
         return self.process.poll() is not None
 
     def _is_ready(self, workers: int) -> bool:
-        if self._kind.epoll and not self._accepts(workers):
+        if self._kind.epoll and not self.accept(workers):
             return False
         return not self.is_free() and ask(self.port, READY).status == 200
 
-    def _accepts(self, workers: int) -> bool:
+    def accept(self, workers: int) -> bool:
+        """Whether so many of its workers wait for connections, and all of them."""
         return sum(accepts(pid, self.port) for pid in self.pids()) == workers
 
 

@@ -43,7 +43,7 @@ def _faults_of_ours(server: Server, store: Loss) -> list[Fault]:
     def kill_workers() -> None:
         for _ in range(7):
             os.kill(server.pids()[0], signal.SIGKILL)
-            await_until(lambda: server._accepts(2), lambda: server.log)
+            await_until(lambda: server.accept(2), lambda: server.log)
 
     def restart() -> None:
         server.wait()

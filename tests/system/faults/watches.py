@@ -84,7 +84,7 @@ class Watched:
         log = self.stage.folder / "since"
         log.write_text(self.server.log[self._told :])
         given = f"log() {{ grep '^{{' '{log}'; }}\nmetrics=http://127.0.0.1:{self.server.metrics_port}\n"
-        environ = {**self.server._environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        environ = {**self.server.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
         told = subprocess.run(
             ["/bin/bash", "-c", given + first_look(alert)],
             cwd=ROOT,

@@ -1,6 +1,5 @@
 """The same promises on a cluster."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,12 +21,6 @@ from tests.unit.stores.servers import (
 )
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.system]
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="stores-") as name:
-        yield Path(name)
 
 
 @pytest.fixture(scope="module")

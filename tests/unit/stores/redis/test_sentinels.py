@@ -1,6 +1,5 @@
 """The same promises behind sentinels."""
 
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,12 +24,6 @@ from tests.unit.stores.servers import (
 )
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.system]
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="stores-") as name:
-        yield Path(name)
 
 
 @pytest.fixture(scope="module")
