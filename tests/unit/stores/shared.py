@@ -26,6 +26,7 @@ class Shared(MemoryStore):
         self.settling = 0
         # What `probe` raises, if anything.
         self.fault: BaseException | None = None
+        self.closed = 0
         self.asked = 0
         self.probed = 0
         self.all_here = threading.Barrier(1)
@@ -66,6 +67,10 @@ class Shared(MemoryStore):
         if self.fault:
             raise self.fault
         self._refuse_if_lost()
+
+    def close(self) -> None:
+        """As the real one."""
+        self.closed += 1
 
     def _refuse_if_lost(self) -> None:
         if self.lost:

@@ -116,13 +116,13 @@ def test_it_needs_no_thread_at_once(
 
 
 def test_close_ends_the_thread(patient_store: FailoverStore, shared: Shared) -> None:
-    """Not after the time between two probes, but at once; the store can be used again."""
+    """Not after the time between two probes, but at once; the shared store is closed, and can be used again."""
     shared.lost = True
     patient_store.hit("a", 30, 60)
     patient_store.close()
     shared.lost = False
 
-    assert probers() == []
+    assert (probers(), shared.closed) == ([], 1)
     assert patient_store.hit("a", 30, 60).remaining == 29
 
 
