@@ -191,3 +191,16 @@ def test_failures_of_many_threads_are_all_counted(clock: Clock) -> None:
     with ThreadPoolExecutor(20) as pool:
         assert list(pool.map(come, range(20))) == ["refused"] * 20
     assert breaker.open
+
+
+def test_the_log_tells_of_each_change_once(
+    breaker: Breaker, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of which service it opened and closed; neither refusals nor a trial that fails are changes."""
+    fail(breaker, 5)
+    clock.now += 1
+    fail(breaker)
+    clock.now += 1
+    assert [end(breaker), end(breaker)] == ["done", "done"]
+    told = [(record.levelname, record.message, vars(record)["service"]) for record in caplog.records]
+    assert told == [("WARNING", "circuit open", "chat"), ("WARNING", "circuit closed", "chat")]
