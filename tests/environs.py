@@ -11,7 +11,7 @@ from config.settings import SettingsError, load
 from tests.people import AUDIENCE, ISSUER, SECRET
 from tests.wire import ACCOUNTS, CHAT
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 CANARY = "canary-that-must-not-sing-in-any-text"
 REQUIRED = {
     "JWT_ALGORITHMS": "HS256",

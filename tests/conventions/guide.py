@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ENVIRON
+from tests.environs import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "adding-a-route.md").read_text(encoding="utf-8")
 # The name of a file, how it is given, and what is in it or changed about it.
 BLOCKS = re.findall(r"^`(app/\S+)`\n\n```(python|diff)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)

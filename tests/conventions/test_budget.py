@@ -5,7 +5,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,11 +16,11 @@ from app.stores import Claim, Decision
 from app.stores.memory import MemoryStore
 from config.settings import load
 from tests.conftest import ENVIRON, Caller
+from tests.environs import ROOT
 from tests.people import bearer
 from tests.unit.serving.workers import Served, served
 from tests.wire import Wire
 
-ROOT = Path(__file__).resolve().parents[2]
 # Functions written in Python that one send calls, from the WSGI call to the last byte of the answer, all libraries
 # included. Who exceeds it has made each send dearer: find out why, and raise it only for what is worth it.
 MOST_CALLS = 440

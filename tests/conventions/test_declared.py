@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from app.web.reference import published
 from app.web.reference.document import body_of, example_of
 from tests.conftest import ENVIRON
 from tests.conventions.operations import OPERATIONS, Scratch
+from tests.environs import ROOT
 
 every = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 # Probes, the version and the reference: they tell nothing of any company.
@@ -31,7 +31,6 @@ FOR_ANYBODY = {
     "/openapi.json",
     "/v1",
 }
-ROOT = Path(__file__).resolve().parents[2]
 # All that the application that is served has, and the one that the factory makes.
 _RULES = """
 import wsgi, app

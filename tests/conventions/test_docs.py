@@ -8,8 +8,8 @@ import pytest
 from app import errors
 from app.errors import ServiceError, every_error
 from config import documents
+from tests.environs import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 

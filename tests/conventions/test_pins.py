@@ -2,14 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conventions.audit import problems
+from tests.environs import ROOT
 
-ROOT = Path(__file__).parents[2]
 PIN = re.compile(r"[a-z0-9.\[\]-]+==\S+( ; .+)?(\s+--hash=sha256:[0-9a-f]{64})+")
 CLEAN = {"name": "flask", "version": "3.1.3", "vulns": []}
 SKIPPED = {

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.environs import ROOT
 from tests.system.clients import Answer, Connection, Request
 from tests.system.processes import ReservedPort, await_until, end
-from tests.system.servers import ROOT
 
 SHIPPED = ROOT / "docs" / "operating"
 RULES = SHIPPED / "alerts.yml"

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import pytest
 
+from tests.environs import ROOT
 from tests.system.processes import ReservedPort, accepts, await_until, children, end, is_running
-from tests.system.servers import ROOT
 
 SITE = ROOT / "docs" / "operating" / "nginx.conf"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.people import AUDIENCE, ISSUER, SECRET
+from tests.environs import REQUIRED, ROOT
 from tests.system.clients import Connection, Request, ask
 from tests.system.processes import (
     PATIENCE,
@@ -28,7 +28,6 @@ from tests.system.processes import (
 )
 from tests.system.standins import Services
 
-ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 # What systemd does between fork and exec (sd_listen_fds(3)).
 _ACTIVATE = """\
@@ -80,10 +79,7 @@ def inherited() -> dict[str, str]:
 def settings(services: Services, folder: Path) -> dict[str, str]:
     """Settings that start a service in front of these stand-ins, with times that a busy machine can keep."""
     return {
-        "JWT_ALGORITHMS": "HS256",
-        "JWT_SECRET": SECRET,
-        "JWT_ISSUER": ISSUER,
-        "JWT_AUDIENCE": AUDIENCE,
+        **REQUIRED,
         "ACCOUNT_SERVICE_URL": services.account_url,
         "CHAT_SERVICE_URL": services.chat_url,
         "STORE_URL": f"sqlite:///{folder}/state.sqlite3",

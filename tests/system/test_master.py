@@ -13,11 +13,12 @@ from sysconfig import get_path
 import pytest
 
 from tests.conftest import ENVIRON
+from tests.environs import ROOT
 from tests.system.clients import ask, sending
 from tests.system.conftest import Serve, UnderWay
 from tests.system.processes import accepts, await_until, stopped
 from tests.system.scrapes import folder, tell
-from tests.system.servers import OURS, ROOT, Kind, gunicorn
+from tests.system.servers import OURS, Kind, gunicorn
 
 pytestmark = pytest.mark.system
 

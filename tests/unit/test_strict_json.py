@@ -5,17 +5,14 @@ import math
 import subprocess
 import sys
 import tracemalloc
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.strict_json import StrictJsonError, read
+from tests.environs import ROOT
 from tests.unit.not_json import REFUSED
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 # Reads deep documents in a thread with a stack of 128 KB, musl's default.
 ON_A_SMALL_STACK = """\

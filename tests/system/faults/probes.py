@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 
+from tests.environs import ROOT
 from tests.system.behaviours import waits
 from tests.system.faults.acts import taking
 from tests.system.faults.catalogue import DELIVERS
@@ -16,7 +17,7 @@ from tests.system.faults.oracles import judged
 from tests.system.faults.stage import Report, Stage
 from tests.system.processes import PATIENCE, await_until
 from tests.system.scrapes import scrape
-from tests.system.servers import OURS, ROOT, Server
+from tests.system.servers import OURS, Server
 
 PROBE_SECONDS = 0.1
 _PATHS = ("/health/live", "/health/ready", "/metrics")

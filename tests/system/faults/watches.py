@@ -11,11 +11,12 @@ from functools import partial
 from time import monotonic
 
 from tests.conventions.watched import first_look
+from tests.environs import ROOT
 from tests.system.faults.loads import Call, once, repeated, under_load
 from tests.system.faults.stage import Attempt, Report, Stage
 from tests.system.processes import await_until
 from tests.system.prometheus import Prometheus
-from tests.system.servers import BIN, OURS, ROOT, Kind, Server
+from tests.system.servers import BIN, OURS, Kind, Server
 
 # With seconds for minutes, the longest time that an alert looks at, and then waits, is 20 s.
 _FIRES_WITHIN, _ENDS_WITHIN = 40.0, 60.0

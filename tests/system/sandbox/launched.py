@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.environs import ROOT
+
 COMMAND = (sys.executable, "-m", "app.sandbox")
 # What a developer may have set for something else.
 STRAY = {"JWT_JWKS_URL": "http://127.0.0.1:1/", "GUNICORN_CMD_ARGS": "--bind 127.0.0.1:1", "RATE_LIMIT": "x"}

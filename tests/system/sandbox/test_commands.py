@@ -14,8 +14,9 @@ import pytest
 
 from app.sandbox.rehearsals import REHEARSALS
 from config.settings import SettingsError
+from tests.environs import ROOT
 from tests.system.clients import Request, ask
-from tests.system.sandbox.launched import COMMAND, ROOT, Launched, command, free_port, needs_curl, shell
+from tests.system.sandbox.launched import COMMAND, Launched, command, free_port, needs_curl, shell
 
 pytestmark = [
     pytest.mark.system,

@@ -1,11 +1,10 @@
 """The table of rehearsals: it has every answer, and docs/rehearsing.md has the table."""
 
-from pathlib import Path
-
 from app.errors import every_error
 from app.sandbox.rehearsals import MISBEHAVIOURS, REHEARSALS
+from tests.environs import ROOT
 
-DOCUMENT = (Path(__file__).parents[3] / "docs" / "rehearsing.md").read_text()
+DOCUMENT = (ROOT / "docs" / "rehearsing.md").read_text()
 # What they take is not available here, or not on this operation; the page says why.
 NOT_REHEARSED = {"AUTH_UNAVAILABLE", "INTERNAL_ERROR", "INVALID_ID", "NOT_FOUND"}
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.environs import ROOT
+
 # A worker: counts once, tells its gauge, and ends.
 WORKER = """\
 import os, sys
@@ -27,7 +29,6 @@ with metric_files.reading(Path(sys.argv[1])) as files:
         for sample in metric.samples:
             print(sample.name, sample.labels.get("le", ""), sample.value)
 """
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def work(folder: Path) -> None:

@@ -15,9 +15,9 @@ import pytest
 from config.serving.deadline_reader import DeadlineReader
 from config.serving.listener import _Server
 from config.serving.observer import Observer
+from tests.environs import ROOT
 from tests.system.processes import await_until
 
-ROOT = Path(__file__).resolve().parents[3]
 # A worker that tells whether it has keys, and stays.
 WORKER = """\
 import sys

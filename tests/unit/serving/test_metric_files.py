@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from config.serving import metric_files
+from tests.environs import ROOT
 from tests.system.processes import await_until
-from tests.unit.serving.metric_files import READER, ROOT, told, work
+from tests.unit.serving.metric_files import READER, told, work
 
 
 def test_totals_go_on_over_workers(tmp_path: Path) -> None:

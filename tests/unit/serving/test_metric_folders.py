@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from config.serving import metric_files
-from tests.unit.serving.metric_files import ROOT, told, work
+from tests.environs import ROOT
+from tests.unit.serving.metric_files import told, work
 
 
 def started() -> "subprocess.Popen[str]":

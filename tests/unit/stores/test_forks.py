@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from app.stores.pool import Pool
+from tests.environs import ROOT
 
 pytestmark = pytest.mark.enable_socket
 
@@ -34,10 +34,9 @@ store.close()
 
 
 def forked(url: str) -> list[str]:
-    root = Path(__file__).parents[3]
     command = [sys.executable, "-c", FORKED, url]
     return subprocess.run(
-        command, cwd=root, capture_output=True, text=True, check=True, timeout=60
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     ).stdout.splitlines()
 
 

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from app.errors import AuthUnavailableError
 from app.principals import User
 from app.upstream.slots import Slots
+from tests.environs import ROOT
 from tests.unit.key_servers import (
     PATIENCE,
     Fetching,
@@ -122,7 +122,7 @@ def test_a_fork_starts_afresh() -> None:
     """A child, which has no thread of its parent, fetches for itself when it first needs a key."""
     done = subprocess.run(
         [sys.executable, "-c", FORKED],
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,

@@ -6,12 +6,12 @@ import string
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
+from tests.environs import ROOT
 from tests.people import SECRET, claims, token
 from tests.unit.keys import (
     KINDS,
@@ -26,7 +26,6 @@ from tests.unit.keys import (
     verifier,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
 BAD_HEADERS: dict[str, list[Any]] = {
     "alg": [
         *("none", "None", "NONE", "nOnE", "", "hs256", "HS256 ", "HS512", "RS256", "dir", "A256KW"),

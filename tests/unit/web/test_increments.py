@@ -8,7 +8,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.environs import ROOT
+
 BOUNDS = (0.5, 1.0, 2.5)
 # Below, on and beyond the bounds.
 SEEN = (0.0, 0.4, 0.5, 0.6, 1.0, 2.5, 2.6, 100.0)

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from app.stores.failover import FailoverStore
+from tests.environs import ROOT
 from tests.unit.stores.opened import open_store
 from tests.unit.stores.servers import Server, wait_for
 from tests.unit.stores.shared import SOON
@@ -37,7 +37,7 @@ def test_a_fork_starts_afresh() -> None:
     """A child has the state, the windows and the thread of its own, not those of its parent."""
     done = subprocess.run(
         [sys.executable, "-c", FORKED],
-        cwd=Path(__file__).parents[4],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
@@ -59,8 +59,7 @@ store.hit("a", 30, 60)
 
 def test_a_process_that_ends_does_not_wait_for_the_store() -> None:
     """A worker that stops has answered its requests: the thread that looks for the store ends with it."""
-    root = Path(__file__).parents[4]
-    assert subprocess.run([sys.executable, "-c", ENDING], cwd=root, timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", ENDING], cwd=ROOT, timeout=60, check=False).returncode == 0
 
 
 def test_a_killed_server_and_its_return(own_valkey: Server) -> None:
