@@ -93,12 +93,15 @@ def test_what_it_yields_is_sent(server: Server, connection: str) -> None:
 
 @pytest.mark.parametrize("path", ["/breaks", "/breaks-upstream"])
 def test_what_breaks_off_is_not_made_whole(server: Server, path: str) -> None:
-    """Once an answer has begun nothing else may follow: its end is missing, and the connection ends."""
+    """Once an answer has begun nothing follows: its end is missing, the connection ends, and the log says so."""
+    before = len(server.events("answer broken off"))
     with Connection(server.port) as client:
         client.socket.sendall(Request("GET", path).to_bytes())
         received = b"".join(iter(lambda: client.socket.recv(4096), b""))
     assert received.count(b"HTTP/1.1") == 1
     assert received.endswith(b"\r\n\r\n4\r\nhalf\r\n")
+    server.await_events("answer broken off", before + 1)
+    assert len(server.events("answer broken off")) == before + 1
     assert "secret" not in server.log
 
 

@@ -80,7 +80,8 @@ def test_a_fault_of_ours_loses_no_thread(
     shared.fault, shared.lost = None, False
     wait_for(lambda: not store.degraded)
     told = [JsonFormatter().format(record) for record in caplog.records]
-    assert json.loads(told[1])["exception"] == "KeyError"
+    second = json.loads(told[1])
+    assert (second["event"], second["exception"]) == ("store not asked", "KeyError")
     assert "canary" not in "".join(told)
 
 
