@@ -74,6 +74,23 @@ def test_what_keeps_the_listener_from_starting_is_told_once(tmp_path: Path) -> N
     assert told == [("listener not started",)]
 
 
+def test_what_keeps_it_from_starting_once_more_is_told_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could be started in between."""
+    clock = Clock()
+    ours = companion("127.0.0.1:0", tmp_path, clock)
+    for program in ("/nowhere/python", shutil.which("false"), "/nowhere/python"):
+        monkeypatch.setattr(sys, "executable", program)
+        ours.keep()
+        if ours._process is not None:
+            ours._process.wait(30)
+        clock.now += 1
+    ours.release()
+    told = [call.args[0] for call in ours._server.log.error.call_args_list]
+    assert told == ["listener not started", "listener ended", "listener not started"]
+
+
 def test_a_listener_that_ends_at_once_is_started_once_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,11 +20,11 @@ from tests.unit.serving.masters import Master, codes, end_of
 
 def test_what_keeps_a_worker_from_being_started_is_told_once() -> None:
     """Again when it is something else, or when one could be started meanwhile; the master goes on each time."""
-    full = BlockingIOError(errno.EAGAIN, "no process")
-    master = Master(full, full, OSError(errno.EMFILE, "no file"), 7, full)
+    full, fileless = BlockingIOError(errno.EAGAIN, "no process"), OSError(errno.EMFILE, "no file")
+    master = Master(full, full, fileless, 7, fileless)
     assert [master.spawn_worker() for _ in range(5)] == [None, None, None, 7, None]
     told = [call.kwargs["extra"]["exception"] for call in master.log.error.call_args_list]
-    assert told == ["BlockingIOError", "OSError", "BlockingIOError"]
+    assert told == ["BlockingIOError", "OSError", "OSError"]
 
 
 def test_what_is_no_lack_of_the_systems_is_not_tried_again() -> None:

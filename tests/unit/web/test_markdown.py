@@ -53,7 +53,7 @@ class Address(Body):
     refusal = ""
     street = fields.Nested(Street, required=True, metadata={"description": "Where"})
     kind = fields.String(validate=validate.OneOf(["home", "a|b"]), load_default="home")
-    code = fields.String(validate=validate.Length(max=9))
+    code = fields.String(validate=validate.Length(max=9), metadata={"description": "1 | 2", "example": "№ 1"})
     others = fields.List(fields.Nested(Street))
 
 
@@ -67,10 +67,12 @@ def test_what_may_stand_in_a_request_is_told() -> None:
         "| `street.name` | body | string | What is on its sign (required) |",
         "| `street.number` | body | integer, at least 1, default 1 |  |",
         '| `kind` | body | string, "home" or "a\\|b", default "home" |  |',
-        "| `code` | body | string, at most 9 characters |  |",
+        "| `code` | body | string, at most 9 characters | 1 \\| 2 |",
         "| `others.name` | body | string | What is on its sign (required) |",
     ):
         assert row in page
+    # In the command, and in the document.
+    assert page.count('"№ 1"') > 1
 
 
 def test_a_curl_takes_every_parameter_that_has_an_example() -> None:
