@@ -135,6 +135,15 @@ def test_number_that_json_has_not(number: str) -> None:
     refuse(jws(payload.encode(), {"alg": "HS256"}))
 
 
+@pytest.mark.parametrize("name", ["iat", "nbf"])
+def test_the_clock_of_an_issuer_may_be_a_little_ahead(name: str) -> None:
+    """A token is good as soon as it is there, where clocks differ by two seconds; by a minute is a mistake."""
+    seconds: dict[str, Any] = {name: int(time.time()) + 2}
+    minutes: dict[str, Any] = {name: int(time.time()) + 60}
+    assert verifier().verify(token(**seconds)) == MEMBER
+    refuse(token(**minutes))
+
+
 def test_expiry_to_the_second() -> None:
     """A token is good until `exp` and not at it (RFC 7519 section 4.1.4); no clock is forgiven here."""
     text = token(exp=FAR)
