@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
+from unittest.mock import Mock
 from weakref import ref
 
 import pytest
@@ -90,6 +91,12 @@ def test_whatever_became_of_the_message(answer: Callable[..., Answer], app: Flas
     status, is_kept = asked(app, SEND)
 
     assert (status >= 400, is_kept) == (True, False)
+
+
+def test_whatever_became_of_the_look_up(app: Flask, wire: Wire) -> None:
+    """A fault of ours is kept for all who wait for it, by a frame that it has itself."""
+    wire.answer_accounts = Mock(side_effect=ZeroDivisionError)
+    assert asked(app, SEND) == (500, False)
 
 
 def test_with_the_real_transport(environ: dict[str, str]) -> None:
