@@ -9,6 +9,7 @@ from tests.system.clients import Connection, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import accepts, await_until
 from tests.system.servers import OURS, Kind
+from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
 
@@ -48,3 +49,21 @@ def test_a_worker_outlives_what_it_cannot_accept(serve: Serve) -> None:
         assert waiting.ask(LIVE).status == 200
     assert server.pids() == [pid]
     assert len(server.events("connection not accepted")) == 1
+
+
+def test_a_send_that_finds_no_file_for_its_connection_is_not_sent(serve: Serve, services: Services) -> None:
+    """It is told like a network that is down, and sent when there is a file again."""
+    server = serve(WEB_CONCURRENCY="1")
+    (pid,) = server.pids()
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    with Connection(server.port) as caller:
+        # With its account looked up and its store open, a send lacks but a connection to the chat service.
+        assert caller.ask(sending(text=" ")).status == 400
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        answer = caller.ask(sending(text="a"))
+        assert (answer.status, answer.code) == (500, "CHAT_SERVICE_UNAVAILABLE")
+        assert answer.headers["x-send-outcome"] == "not_sent"
+        assert services.ledger.entries == []
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        assert caller.ask(sending(text="a")).headers["x-send-outcome"] == "sent"
+    assert [line["reason"] for line in server.log_lines() if line.get("code") == answer.code] == ["unreachable"]
