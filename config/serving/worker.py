@@ -4,7 +4,7 @@ import contextlib
 import re
 import socket
 from http import HTTPStatus
-from signal import SIGTERM
+from signal import SIG_IGN, SIGHUP, SIGTERM, SIGUSR2, signal
 from time import monotonic
 from types import FrameType
 from typing import Protocol
@@ -63,6 +63,12 @@ class DeadlineWorker(IntakeWorker):
     # Gunicorn's: False once the worker is stopping.
     alive: bool
     _next_publication = 0.0
+
+    def init_signals(self) -> None:
+        """Ignore SIGHUP and SIGUSR2, which are for the master: sent to all processes, they would cut sends off."""
+        super().init_signals()
+        for number in (SIGHUP, SIGUSR2):
+            signal(number, SIG_IGN)
 
     def load_wsgi(self) -> None:
         """Load the application; if the metrics were removed just now, exit and leave it to the next worker."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.system.clients import Connection
 from tests.system.conftest import Serve, UnderWay
-from tests.system.processes import accepts, await_until, is_running
+from tests.system.processes import accepts, await_until, children, is_running
 from tests.system.scrapes import scrape, tell
 from tests.system.servers import READY, Server, gunicorn
 
@@ -62,6 +62,24 @@ def test_a_renewal_is_no_reason_to_go_on(serve: Serve, under_way: UnderWay) -> N
         assert end().status == 200
 
     assert server.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_what_the_master_alone_is_told_ends_nobody_else(
+    serve: Serve, under_way: UnderWay, number: signal.Signals
+) -> None:
+    """A terminal that closes, or `pkill`, tells all processes: the send under way is answered, and none ends."""
+    server = serve()
+    assert tell(server, "/health/live").status == 200
+    with under_way(server) as end:
+        before = children(server.process.pid)
+        for pid in before:
+            os.kill(pid, number)
+        assert end().status == 200
+
+    assert tell(server, "/health/live").status == 200
+    assert len(before) == 3
+    assert children(server.process.pid) == before
 
 
 def test_a_worn_out_worker_lets_go_when_it_is_told_to_stop(serve: Serve, under_way: UnderWay) -> None:

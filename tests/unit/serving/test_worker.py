@@ -18,6 +18,7 @@ OVERRIDDEN = {
     "get_thread_pool": "(self)",
     "run": "(self)",
     "wait_for_and_dispatch_events": "(self, timeout)",
+    "init_signals": "(self)",
     "load_wsgi": "(self)",
     "notify": "(self)",
     "handle_exit": "(self, sig, frame)",
