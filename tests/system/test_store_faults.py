@@ -1,10 +1,13 @@
 """A store that fails in the midst of a send, answers nonsense or holds what nobody can read."""
 
 import contextlib
+import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, cast
 
@@ -118,3 +121,26 @@ def test_a_record_that_cannot_be_read_is_its_users(serve: Serve, valkey: Valkey,
     other = sending("a-member-2", headers={"Idempotency-Key": "key"})
     assert what(ask(server.port, other)) == (200, None, "sent")
     assert (server.events("record unreadable") != [], server.events(LOST)) == (True, [])
+
+
+def test_a_folder_that_is_moved_away_divides_no_workers(serve: Serve, services: Services, tmp_path: Path) -> None:
+    """One started afterwards makes a new file: the other goes over to it, and a key is sent once by both."""
+    folder = tmp_path / "folder"
+    server = serve(STORE_URL=f"sqlite:///{folder}/state.sqlite3")
+    one, other = server.pids()
+    keyed = sending(headers={"Idempotency-Key": "key"})
+    with server.connect_to(other) as at_the_other:
+        at_the_other.ask(sending())
+        folder.rename(tmp_path / "away")
+        os.kill(one, signal.SIGKILL)
+        server.await_booted(3)
+        server.await_start()
+        (new,) = set(server.pids()) - {other}
+        with server.connect_to(new) as at_the_new:
+            assert what(at_the_new.ask(keyed)) == (200, None, "sent")
+        assert what(at_the_other.ask(keyed)) == (500, "IDEMPOTENCY_UNAVAILABLE", "not_sent")
+        server.await_events(BACK, seconds=BACK_WITHIN_SECONDS)
+
+    assert [ask(server.port, keyed).headers["Idempotent-Replayed"] for _ in range(4)] == ["true"] * 4
+    assert len(services.ledger.entries) == 2
+    assert len(server.events(f"{LOST}: FileReplacedError")) == 1

@@ -15,6 +15,7 @@ from app.stores import Claim, Decision
 from app.stores.pool import Pool
 from app.stores.records import KEPT, SECOND, WIDTH, decide, judge, lifetime
 from app.stores.sqlite import statements
+from app.stores.sqlite.files import Files
 from app.stores.sqlite.log import Log
 from app.stores.sqlite.turns import BUSY_SECONDS, Turns, losing
 
@@ -27,14 +28,16 @@ class SqliteStore:
     """Windows and keys in a SQLite file (WAL) at `path`, created with mode 0600 by the first call.
 
     The limit is exact across all processes of the machine, and windows and keys outlive them. Constructing a store
-    touches nothing; connections are opened on demand, after a fork. The file may be deleted or replaced only while
-    no process uses it. Not for network file systems, where SQLite's locks do not hold. A process that has used it
+    touches nothing; connections are opened on demand, after a fork. A file that is deleted or replaced while
+    processes use it is a lost store to each of them, with its next key or SWEEP_EVERY hits; what the file knew is
+    forgotten. Not for network file systems, where SQLite's locks do not hold. A process that has used it
     must not fork others that use it: they inherit SQLite's record of which locks it holds.
     """
 
     def __init__(self, path: str) -> None:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would look at the disk
         self._making = PerProcess(threading.Lock)
+        self._files = Files(self._path)
         self._log = Log(self._path, self._connect)
         self._turns = PerProcess(Turns)
         # SQL tracers wrap a connection in an object of their own, which only its own `close` closes.
@@ -51,6 +54,7 @@ class SqliteStore:
             self._log.keep_short()
         with losing, self._turns.get(), self._connections.lend() as connection:
             if tidies:
+                self._files.check()
                 self._sweep(connection)
             connection.execute(statements.HIT, record)
             ((admitted, now, stamps),) = connection.execute(statements.HIT_NOTE).fetchall()
@@ -61,6 +65,8 @@ class SqliteStore:
         lapses, kept = lifetime(lease)
         record = {"key": key, "fingerprint": fingerprint, "owner": owner, "again": again}
         with losing, self._turns.get(), self._connections.lend() as connection:
+            # With every key: two processes with a file each would send twice under it.
+            self._files.check()
             connection.execute(statements.CLAIM, {**record, "lease": lapses, "kept": kept})
             (claim,) = connection.execute(statements.CLAIM_NOTE, record).fetchall()
         return judge(*claim)
@@ -70,6 +76,7 @@ class SqliteStore:
         record = {"key": key, "fingerprint": fingerprint, "owner": owner, "outcome": outcome, "answer": answer}
         statement = statements.RELEASE if outcome == "not_sent" else statements.SETTLE
         with losing, self._turns.get(), self._connections.lend() as connection:
+            self._files.check()
             connection.execute(statement, {**record, "kept": KEPT})
 
     def probe(self) -> None:
@@ -99,6 +106,7 @@ class SqliteStore:
             # `Log` checkpoints. Beyond 4 MB SQLite would with every commit while other processes write as well.
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.executescript(statements.BEGINNING)
+            self._files.note()
         except BaseException:
             connection.close()
             raise
