@@ -22,6 +22,8 @@ from app.stores.sqlite.turns import BUSY_SECONDS, Turns, losing
 # A sweep visits more rows than its process can add until the next one: the space of expired rows is soon reused.
 SWEEP_EVERY = 64
 SWEEP_ROWS = 200
+# How long after its stamp an admission may have been, in microseconds: SQLite's clock has milliseconds.
+RESOLUTION = 1000
 
 
 class SqliteStore:
@@ -46,8 +48,8 @@ class SqliteStore:
         self._swept = dict(statements.START)
 
     def hit(self, key: str, limit: int, window: int) -> Decision:
-        """Like `Store.hit`; stamps are exact to a millisecond."""
-        length = window * SECOND
+        """Like `Store.hit`; a window is a millisecond longer, as stamps are exact to one."""
+        length = window * SECOND + RESOLUTION
         record = {"key": key, "window": length, "length": limit * WIDTH}
         tidies = next(self._hits) % SWEEP_EVERY == 0
         if tidies:

@@ -34,7 +34,8 @@ def test_a_decision_says_when_the_next_slot_frees(store: Store, key: str) -> Non
 
     assert before + 60 - A_MILLISECOND <= first.reset_at <= time.time() + 61
     assert {decision.reset_at for decision in others} == {first.reset_at}
-    assert 59 <= others[-1].retry_after <= 60
+    # A store whose clock has milliseconds keeps a window a millisecond longer.
+    assert 59 <= others[-1].retry_after <= 61
 
 
 def test_a_hit_that_may_be_repeated_at_once_is_told_one_second(store: Store, key: str) -> None:
