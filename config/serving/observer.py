@@ -24,6 +24,7 @@ class Observer:
     def __init__(self, folder: Path) -> None:
         self.draining = False
         self._folder = folder
+        self._has_files = self._had_files = False
 
     def metrics(self, accepted: str) -> Reply:
         """Return all metrics, in the format that the Accept header `accepted` selects."""
@@ -54,8 +55,7 @@ class Observer:
         }
         workers, ready = (int(total.get(f"send_message_{name}", 0)) for name in ("workers", "workers_ready"))
         reasons = ["draining"] if self.draining else []
-        if not workers and self._folder.exists():
-            # A starting worker creates it again: if it is gone, earlier workers are still running.
+        if not (workers or self._is_cleared()):
             reasons.append("no worker is running")
         elif workers and not ready:
             reasons.append("no key to verify tokens with has been loaded")
@@ -63,9 +63,18 @@ class Observer:
         word = "not ready" if reasons else "ready"
         return status, JSON, encoded({"status": word, "reasons": reasons, "workers": workers})
 
+    def _is_cleared(self) -> bool:
+        """Return whether the folder or all files in it were removed: workers from before that are still running.
+
+        A starting worker makes both again, and one that has ended leaves files.
+        """
+        return not self._folder.exists() or (self._had_files and not self._has_files)
+
     def _collect(self, beginning: str) -> list[Metric]:
         """Return the metrics of all workers, from the files whose names start with `beginning`."""
         with metric_files.reading(self._folder) as files:
+            self._has_files = bool(files)
+            self._had_files = self._had_files or self._has_files
             wanted = [file for file in files if os.path.basename(file).startswith(beginning)]  # noqa: PTH119 - a str
             merged = MultiProcessCollector.merge(wanted)  # type: ignore[no-untyped-call]
         return list(merged)

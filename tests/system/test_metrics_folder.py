@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,19 @@ from wsgi import app
 """
 
 
-def test_who_lost_the_folder_serves_all_the_same(serve: Serve) -> None:
-    """Something cleaned up where it lies: the instance stays ready, and SIGHUP makes the folder anew."""
+def clear(files: Path) -> None:
+    """Remove what is in the folder, and not the folder."""
+    for file in files.iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize("clean_up", [shutil.rmtree, clear], ids=["with the folder", "without the folder"])
+def test_who_lost_the_files_serves_all_the_same(serve: Serve, clean_up: Callable[[Path], None]) -> None:
+    """Something cleaned up where they lie: the instance stays ready, and SIGHUP makes them anew."""
     server = serve()
     files = folder(server)
-    shutil.rmtree(files)
+    assert tell(server, "/health/ready").document["workers"] == 2
+    clean_up(files)
     assert tell(server, "/health/ready").status == 200
     assert scrape(server).total("draining") == 0
     send(server, 1)
