@@ -6,6 +6,7 @@ In the conversations of app.sandbox.rehearsals the chat service misbehaves on pu
 
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,9 @@ def misbehave(word: str, message: dict[str, Any]) -> ResponseReturnValue:
     """
     match word:
         case "deaf":
-            # Blocks until the service gives up and closes the connection.
-            request.environ["werkzeug.socket"].recv(1)
+            # Blocks until the service gives up and resets the connection.
+            with suppress(ConnectionResetError):
+                request.environ["werkzeug.socket"].recv(1)
         case "dead":
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         case "faded":

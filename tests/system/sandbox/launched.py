@@ -52,6 +52,7 @@ class Launched:
             cwd=ROOT,
             env={**os.environ, **STRAY, "PYTHONUNBUFFERED": ""},
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
         )

@@ -65,3 +65,14 @@ def test_each_silence_is_of_its_own_kind(rehearsing: Launched, row: Rehearsal) -
     log = [json.loads(line) for line in (rehearsing.var / "service.log").read_text().splitlines()]
     reasons = [line["reason"] for line in log if line.get("code") == "SEND_OUTCOME_UNKNOWN"]
     assert reasons[-1] == SILENCES[row.call.conversation.rpartition("0")[2]]
+
+
+def test_a_silence_is_no_fault_of_the_sandbox(tmp_path: Path) -> None:
+    """The service resets what it gave up waiting for; the terminal shows no traceback of the stand-in."""
+    with launched(tmp_path / "var", "--set", "CHAT_TIMEOUT_SECONDS=1") as sandbox:
+        sandbox.read_until_ready()
+        for row in SILENT:
+            answer_to(row, sandbox)
+        sandbox.process.terminate()
+        shown, _ = sandbox.process.communicate(timeout=60)
+    assert shown == ""
