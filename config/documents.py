@@ -10,9 +10,9 @@ _PAGE = """\
 # Settings
 
 Read from the environment at start. An empty variable counts as not set, except `WEB_CONCURRENCY`: gunicorn
-itself reads that one too, and cannot read it empty. A wrong one stops the start with one message that names
-all that is wrong, without a value. Every secret can be given as NAME_FILE, the path of a file.
-`python -m config check` prints each setting, where it comes from and what is wrong with it.
+itself reads that one too, and ends with a traceback if it is empty or no number. Any other wrong one stops the
+start with one message that names all that is wrong, without a value. Every secret can be given as NAME_FILE,
+the path of a file. `python -m config check` prints each setting, where it comes from and what is wrong with it.
 
 | name | default | |
 |---|---|---|"""
