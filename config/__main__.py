@@ -5,6 +5,7 @@ import os
 import sys
 
 from app import create_app
+from app.web.declarations import DeclarationError
 from config import documents, report
 from config.settings import SettingsError, read, settled
 
@@ -29,7 +30,7 @@ def _check() -> int:
     try:
         # Finds the problems that only the application can detect; it opens no connection.
         create_app(settled(reading))
-    except SettingsError as error:
+    except (SettingsError, DeclarationError) as error:
         _say(str(error))
         return 1
     _say("The service can start with these settings.")

@@ -125,11 +125,12 @@ def test_misspelt_settings_are_told() -> None:
         ({"THREADS": "many", "JWT_ISSUER": ""}, 1, "  THREADS: Not a valid integer."),
         ({"STORE_URL": "redis+sentinel://:canary@redis"}, 1, "  STORE_URL: One of "),
         ({"THREADS": "", "WEB_CONCURRENCY": ""}, 1, f"  WEB_CONCURRENCY: {EMPTY}"),
+        ({"PYTHONOPTIMIZE": "2"}, 1, "POST /v1/send-message/"),
     ],
-    ids=["good", "two wrong", "a store", "empty for gunicorn"],
+    ids=["good", "two wrong", "a store", "empty for gunicorn", "routes without docstrings"],
 )
 def test_check_says_whether_the_service_can_start(changes: dict[str, str], code: int, last: str) -> None:
-    """All settings, then every problem and no secret; the exit status is for scripts."""
+    """All settings, then every problem, no secret and no traceback; the exit status is for scripts."""
     ended = start(["-m", "config", "check"], {**REQUIRED, **changes})
     assert (ended.returncode, ended.stderr) == (code, "")
     assert ended.stdout.splitlines()[-1].startswith(last)
