@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ServiceError, every_error
+from app.errors import ServerError, ServiceError, every_error
 from app.upstream.exchange import ANSWERS
 from app.upstream.transport import NoAnswerError, NothingSentError
 from app.web.labels import ACCEPTED, REPLAYED
@@ -120,6 +120,13 @@ def test_sends_are_told_apart_by_whose_fault_it_is(error: type[ServiceError]) ->
     expected = theirs or error.code == "SEND_OUTCOME_UNKNOWN"
     if error.code not in NO_SENDS:
         assert bool(re.fullmatch(left_out, error.code)) == expected
+
+
+@pytest.mark.parametrize("error", every_error(ServerError), ids=lambda error: error.code)
+def test_whatever_sends_fail_of_has_a_section(error: type[ServiceError]) -> None:
+    """SendsFailing may count it: who is woken by that is led on, whichever code it is."""
+    if error.outcome == "not_sent" and error.code not in NO_SENDS:
+        assert re.search(rf"`{error.code}`\s+\[\w+\]\(#", runbook()["SendsFailing"]["First action"])
 
 
 def test_prometheus_takes_what_is_shipped(tmp_path: Path) -> None:
