@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A marker inside the environment: a changed pin rebuilds it.
 INSTALLED := $(VENV)/.installed
+# Until it has its own handler, Ctrl-C ends it without Python's traceback.
+SANDBOX := $(BIN)/python -c 'import runpy, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); \
+    runpy.run_module("app.sandbox", run_name="__main__", alter_sys=True)'
 RIVALS := $(VENV)/bench
 
 .DEFAULT_GOAL := help
@@ -25,13 +28,13 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	@touch $@
 
 run: $(INSTALLED)  ## start sandbox and service on 127.0.0.1:8000 (or PORT=…) and print a curl command that sends
-	@exec $(BIN)/python -m app.sandbox run --port $(PORT)
+	@exec $(SANDBOX) run --port $(PORT)
 
 send: $(INSTALLED)  ## send TEXT="…" through the running service and show the response
-	@exec $(BIN)/python -m app.sandbox send --text="$$TEXT"
+	@exec $(SANDBOX) send --text="$$TEXT"
 
 curls: $(INSTALLED)  ## print a curl command for each response that the API can give
-	@exec $(BIN)/python -m app.sandbox curls
+	@exec $(SANDBOX) curls
 
 # Verbatim: make would expand a `$` in it as one of its own variables.
 send: override export TEXT := $(value TEXT)

@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,27 @@ def test_a_python_that_is_too_old_installs_nothing(tree: Path) -> None:
     done = make(tree, "install", f"PYTHON={old}")
     assert (done.returncode, (tree / ".venv").exists()) == (2, False)
     assert "Python 3.11 or newer is needed: make PYTHON=" in done.stdout
+
+
+@pytest.mark.parametrize("target", ["run", "send", "curls"])
+def test_ctrl_c_while_it_is_loaded_prints_no_traceback(tree: Path, target: str) -> None:
+    """Loading takes half a second, in which nothing is running yet: all ends, and nothing else is said."""
+    (tree / ".venv" / "bin").mkdir(parents=True)
+    (tree / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (tree / ".venv" / ".installed").touch()
+    (tree / "app").mkdir()
+    (tree / "app" / "__init__.py").write_text("import signal\nopen('loading', 'w').close()\nsignal.pause()\n")
+    os.mkfifo(tree / "loading")
+    with subprocess.Popen(
+        ["make", target],  # noqa: S607 - whichever the tester has
+        cwd=tree,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as process:
+        (tree / "loading").read_text()
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert [line for line in told.splitlines() if not line.startswith("make: ")] == []
