@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Companion:
     ) -> None:
         self._server = server
         self._folder = folder
+        self._wanted = Path(folder) / metric_files.WANTED
+        self._told = ""
         host, _, port = address.rpartition(":")
         self._address = (host.strip("[]"), int(port))
         self._socket: socket.socket | None = None
@@ -115,7 +118,18 @@ class Companion:
         if self._workers_are_started:
             self.keep()
         self._workers_are_started = True
+        self._tell()
         manage_workers()
+
+    def _tell(self) -> None:
+        """Write, for the listener, how many workers there should be: SIGTTIN and SIGTTOU change that."""
+        wanted = f"{self._server.num_workers}"
+        # The memory is full, or the folder has been removed: then the next turn tries again.
+        with suppress(OSError):
+            if self._told != wanted or not self._wanted.exists():
+                self._told = ""
+                self._wanted.write_text(wanted)
+                self._told = wanted
 
     def _drain(self, stop: Callable[..., None], graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's
         # The master calls this on every signal to stop, and when workers cannot start. The listener may have to be

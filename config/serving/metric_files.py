@@ -23,6 +23,8 @@ _OF_THE_LIVING = "gauge_live"
 # Must change whenever the test for folders in use changes: releases must not judge each other's folders.
 _PREFIX = "metrics-of-send-message-"
 _LOCK = "lock"
+# Where the master writes how many workers there should be.
+WANTED = "wanted"
 # A worker waits at most this long for readers, then starts with new files.
 _PATIENCE = 1.0
 # Bytes per file: at least prometheus_client's initial size, and enough for the series of fifty operations.

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -32,6 +33,11 @@ class Observer:
         Gauge("draining", "1 while the instance stops", namespace="send_message", registry=registry).set(
             self.draining
         )
+        # None if the master could not tell.
+        with suppress(OSError, ValueError):
+            wanted = int((self._folder / metric_files.WANTED).read_text())
+            text = "Worker processes that there should be"
+            Gauge("workers_wanted", text, namespace="send_message", registry=registry).set(wanted)
         registry.register(self)
         try:
             encode, kind = choose_encoder(accepted)

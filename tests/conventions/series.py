@@ -71,6 +71,7 @@ def gone(before: object) -> str:
 
 UP = f"up{{{INSTANCE}}}"
 STALE, READY, WORKERS = metric("keys_stale_workers"), metric("workers_ready"), metric("workers")
+WANTED = metric("workers_wanted")
 DRAINING, LOST, STARTED = metric("draining"), metric("store_lost_workers"), metric("workers_started_total")
 IN_FLIGHT, SLOTS = metric("in_flight"), metric("slots")
 FAST, SLOW, SLOWER, ALL = (upstream(bound) for bound in ("0.5", "2.5", "10", "+Inf"))
@@ -97,6 +98,7 @@ HEALTHY: Mapping[str, str] = {
     STALE: f"0x{LATE}",
     WORKERS: f"2x{LATE}",
     READY: f"2x{LATE}",
+    WANTED: f"2x{LATE}",
     DRAINING: f"0x{LATE}",
     LOST: f"0x{LATE}",
     IN_FLIGHT: f"3x{LATE}",

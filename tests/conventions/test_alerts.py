@@ -24,6 +24,7 @@ from tests.conventions.series import (
     STALE,
     STARTED,
     UP,
+    WANTED,
     WORKERS,
     from_then_on,
     gone,
@@ -75,12 +76,15 @@ SILENT: Mapping[str, Mapping[str, str]] = {
     "a deploy": {DRAINING: f"0x{CALM} 1 0x{LATE}", READY: f"2x{CALM} 0 2x{LATE}", STARTED: once(4)},
     "a reload soon after the start": dict.fromkeys((WORKERS, READY), f"4x{LATE}")
     | {STARTED: f"_x{CALM} 4 8x{LATE}"},
+    "a worker that is replaced": dict.fromkeys((WORKERS, READY), f"2x{CALM} 1x3 2x{LATE}"),
     "a key server that is gone for a moment": {STALE: f"0x{CALM} 2x5 0x{LATE}"},
     "a scrape that failed": {UP: f"1x{CALM} 0 1x{LATE}"},
     "more callers than places": {IN_FLIGHT: turns(3, 64)},
     "an instance that drains": {DRAINING: turns(0, 1), READY: gone(2), WORKERS: gone(2)},
 }
 FIRING: Mapping[str, tuple[set[str], Mapping[str, str]]] = {
+    "a worker that stays missing": ({"WorkersMissing"}, dict.fromkeys((WORKERS, READY), turns(2, 1))),
+    "a worker more that cannot be had": ({"WorkersMissing"}, {WANTED: turns(2, 3)}),
     "sends without an answer": ({"SendsUnknown"}, {sends("unknown", "closed"): from_then_on(3)}),
     "all of few": (
         {"SendsUnknown"},

@@ -69,9 +69,9 @@ def test_every_expression_asks_for_what_there_is(expression: str) -> None:
 
 
 def test_the_table_of_metrics_is_what_is_measured() -> None:
-    """Names, kinds and labels; one of them is the listener's own."""
-    draining = Metric(f"{PREFIX}draining", "gauge", frozenset())
-    assert set(documented().values()) == {*declared(), draining}
+    """Names, kinds and labels; two of them are the listener's own."""
+    own = {Metric(f"{PREFIX}{name}", "gauge", frozenset()) for name in ("draining", "workers_wanted")}
+    assert set(documented().values()) == {*declared(), *own}
 
 
 def test_every_reason_is_in_the_table() -> None:

@@ -1,6 +1,7 @@
 """What Prometheus gets of a real service."""
 
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,11 @@ def scraped(server: Server) -> str:
         return connection.ask(Request("GET", "/metrics")).body.decode()
 
 
+def await_sample(server: Server, sample: str) -> None:
+    """Gauges come within a second."""
+    await_until(lambda: f"send_message_{sample}\n" in scraped(server), lambda: scraped(server))
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """After sends with and without a key and a request that was refused."""
@@ -29,8 +35,7 @@ def server() -> Iterator[Server]:
         keyed, nobody = {"Idempotency-Key": "one"}, {"Authorization": "Bearer x"}
         for headers in ({}, keyed, keyed, nobody):
             ask(running.port, sending(headers=headers))
-        # Gauges come within a second.
-        await_until(lambda: "send_message_workers 2.0\n" in scraped(running), lambda: scraped(running))
+        await_sample(running, "workers 2.0")
         yield running
 
 
@@ -56,6 +61,14 @@ def test_what_is_scraped_is_in_the_table(text: str) -> None:
         assert family.type == table[name].kind
         for sample in family.samples:
             assert set(sample.labels) == table[name].series[sample.name]
+
+
+def test_a_worker_more_is_wanted_at_once(server: Server) -> None:
+    """SIGTTIN and SIGTTOU change how many there should be."""
+    for number, wanted in ((signal.SIGTTIN, 3), (signal.SIGTTOU, 2)):
+        server.signal(number)
+        await_sample(server, f"workers_wanted {wanted}.0")
+    await_sample(server, "workers 2.0")
 
 
 def test_what_has_not_happened_yet_is_there(text: str) -> None:
