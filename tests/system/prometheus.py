@@ -59,8 +59,8 @@ class Prometheus:
         self.folder = folder
         self._reserved = ReservedPort()
         targets = ", ".join(f'"127.0.0.1:{port}"' for port in instances)
-        jobs = scrape_config().replace('"127.0.0.1:9091"', targets).replace(" 15s", " 1s")
-        (folder / "prometheus.yml").write_text(f"global:\n  evaluation_interval: 1s\n{jobs}")
+        config = scrape_config().replace('"127.0.0.1:9091"', targets).replace(" 15s", " 1s")
+        (folder / "prometheus.yml").write_text(config)
         (folder / "alerts.yml").write_text(hurried(RULES.read_text()))
         self._process: subprocess.Popen[bytes] | None = None
 
