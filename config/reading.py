@@ -101,4 +101,4 @@ def _text_of(file: Path) -> str:
     """Return the text of a regular file, without its final line break; reading a pipe might never end."""
     if not file.is_file():
         raise FileNotFoundError
-    return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    return file.read_text(encoding="utf-8").removesuffix("\n")
