@@ -46,6 +46,7 @@ def test_nobody_is_401(operation: Operation) -> None:
     assert told(answer) == (401, "UNAUTHORIZED", "Unauthorized access")
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="SalesCaptain API"'
     assert {*answer.headers.keys()} & RESERVED == {"WWW-Authenticate"}
+    assert {*answer.get_json()} == {"error", "code", "timestamp", "path", "request_id"}
     assert scratch.wire.requests == []
     assert scratch.call().headers["X-RateLimit-Remaining"] == str(
         int(scratch.call().headers["X-RateLimit-Remaining"]) + 1

@@ -53,9 +53,12 @@ def test_a_body_without_a_readable_message_is_400(
     assert wire.chats == []
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=UTF-8", 'Application/JSON;charset="utf-8"'])
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json; charset=UTF-8", 'Application/JSON;charset="utf-8"', "application/json; version=1"],
+)
 def test_json_may_say_that_it_is_in_utf_8(caller: Caller, content_type: str) -> None:
-    """In any case, as types and their parameters are written (RFC 9110 section 8.3.1)."""
+    """In any case, as types and their parameters are written (RFC 9110 section 8.3.1), or say nothing of it."""
     answer = caller.send(data='{"message_body": "Grüße"}'.encode(), headers={"Content-Type": content_type})
     assert (answer.status_code, answer.get_json()["data"]["body"]) == (200, "Grüße")
 
@@ -72,12 +75,13 @@ def test_a_body_may_have_so_many_bytes_and_not_one_more(caller: Caller, wire: Wi
     assert (0 if spare else 1) == len(wire.chats)
 
 
-def test_a_body_that_ends_early_is_not_sent(caller: Caller, wire: Wire) -> None:
+@pytest.mark.parametrize("ended_by", ["werkzeug", "the server"])
+def test_a_body_that_ends_early_is_not_sent(caller: Caller, wire: Wire, ended_by: str) -> None:
     """A message that is shorter than announced is incomplete (RFC 9112 section 8), even if what came is JSON."""
     answer = caller.send(
         data=b'{"message_body": "cut"}',
         content_type="application/json",
-        environ_overrides={"CONTENT_LENGTH": "500"},
+        environ_overrides={"CONTENT_LENGTH": "500", "wsgi.input_terminated": ended_by == "the server"},
     )
 
     assert (answer.status_code, answer.get_json()["code"]) == (400, "INVALID_PARAMS")

@@ -54,6 +54,9 @@ ACCEPTED: dict[str, tuple[bytes, object]] = {
     "64 levels of arrays": (b"[" * 64 + b"]" * 64, None),
     "64 levels of objects": (b'{"a":' * 64 + b"1" + b"}" * 64, None),
     "many arrays side by side": (b"[" + b"[]," * 999 + b"[]]", [[]] * 1000),
+    "many objects side by side": (b"[" + b"{}," * 999 + b"{}]", [{}] * 1000),
+    "64 levels of arrays, and one beside": (b"[[]," + b"[" * 63 + b"]" * 64, None),
+    "64 levels of objects, and one beside": (b'{"b":{},"a":' + b'{"a":' * 63 + b"1" + b"}" * 64, None),
     "many brackets in a text": (b'{"a": "' + b"[{" * 5000 + b'"}', {"a": "[{" * 5000}),
     "one name in two objects": (b'[{"a": 1}, {"a": {"a": 2}}]', [{"a": 1}, {"a": {"a": 2}}]),
 }

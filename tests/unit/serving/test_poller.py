@@ -22,7 +22,8 @@ class Ends:
 
     def __init__(self, make: Callable[[], "select.epoll | Elsewhere"]) -> None:
         self.told: list[SimpleNamespace] = []
-        self.poller = Poller(self.told.append, make())
+        self.events = make()
+        self.poller = Poller(self.told.append, self.events)
         sock, self.client = socket.socketpair()
         self.conn = SimpleNamespace(sock=sock)
 
@@ -48,6 +49,14 @@ def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     ends = Ends(request.param)
     yield ends
     ends.close()
+
+
+def test_bytes_that_are_left_wake_nobody(ends: Ends) -> None:
+    """A thread is reading them: until the connection waits again the loop is to sleep, not to turn."""
+    ends.poller.wait(ends.conn)
+    ends.client.send(b"a")
+    ends.poller.dispatch(5)
+    assert ends.events.poll(0) == []
 
 
 def test_a_connection_is_told_of_once(ends: Ends) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -157,6 +158,20 @@ def test_who_does_not_take_it_has_gone() -> None:
         with pytest.raises(GoneError):
             answer.write(bytes(10_000_000))
     assert impatient.told == ANSWER_SECONDS
+
+
+def test_a_large_piece_arrives_whole() -> None:
+    """Far more than the socket takes at once: what it did not take follows, and nothing twice."""
+    body = bytes(range(251)) * 8192
+    one, other = socket.socketpair()
+    with one, other, other.makefile("rb") as received, ThreadPoolExecutor(1) as thread:
+        answer = OnePacketResponse(Asked(), one, Config())
+        answer.start_response("200 OK", [("Content-Length", str(len(body)))])
+        writing = thread.submit(answer.write, body)
+        while received.readline() != b"\r\n":
+            pass
+        assert received.read(len(body)) == body
+        writing.result()
 
 
 @pytest.mark.parametrize(("pieces", "may"), [([b"{"], False), ([b"{}"], True), ([b"{", b"}}"], True), ([], False)])

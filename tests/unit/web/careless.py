@@ -27,6 +27,12 @@ class Spelled(Name):
     target = fields.String(data_key="companyId")
 
 
+class Dashed(Name):
+    """A company as a header would have it."""
+
+    target = fields.String(data_key="company-id")
+
+
 class Hidden(Name):
     """A company within."""
 

@@ -12,6 +12,7 @@ from config.checks import rate_limit
 from tests.unit.web.careless import (
     Careless,
     Company,
+    Dashed,
     Defaulted,
     Generous,
     Hidden,
@@ -81,7 +82,14 @@ def test_what_is_public_is_left_alone(method: str) -> None:
         ("/a/<company_id>", "POST", [GUARD, takes(Company), GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>", "POST", [GUARD, takes(Renamed), GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>", "POST", [GUARD, takes(Spelled), GIVES], "the guard alone takes the company id"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Dashed), GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>", "POST", [GUARD, takes(Hidden), GIVES], "the guard alone takes the company id"),
+        (
+            "/a/<company_id>",
+            "GET",
+            [GUARD, takes(Company, location="query"), GIVES],
+            "the guard alone takes the company id",
+        ),
         ("/a/<company_id>/<to_company_id>", "GET", [GUARD, GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>", "POST", [GUARD, takes(Careless), GIVES], "schemas drop fields that they do not name"),
         ("/a/<company_id>", "POST", [GUARD, takes(Defaulted), sends, GIVES], "a key would not fit a message"),
