@@ -6,6 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from tests.people import SECRET
 from tests.system.clients import Request, ask
 from tests.system.faults.acts import late
 from tests.system.faults.catalogue import DELIVERS
@@ -28,14 +29,16 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def processes(stage: Stage) -> Report:
-    """A fault of ours, a store of its own that is held, and death."""
-    with (
-        file_held(stage.folder) as store,
-        watched(stage, "processes", {"STORE_URL": store.url}, kind=_BROKEN) as scene,
-    ):
-        scene.calm(5)
-        for fault in _faults_of_ours(scene.server, store):
-            scene.play(fault)
+    """A fault of ours, a store of its own that is held, a worker that cannot be loaded, and death."""
+    secret = stage.folder / "secret"
+    secret.write_text(SECRET)
+    with file_held(stage.folder) as store:
+        settings = {"STORE_URL": store.url, "JWT_SECRET": "", "JWT_SECRET_FILE": str(secret)}
+        with watched(stage, "processes", settings, kind=_BROKEN) as scene:
+            scene.calm(5)
+            scene.play(_worker_missing(scene.server, secret))
+            for fault in _faults_of_ours(scene.server, store):
+                scene.play(fault)
     return scene.report
 
 
@@ -57,6 +60,17 @@ def _faults_of_ours(server: Server, store: Loss) -> list[Fault]:
         Fault("SIGTERM", gone, partial(server.signal, signal.SIGTERM), restart),
         Fault("all killed", gone, lambda: os.killpg(server.process.pid, signal.SIGKILL), restart),
     ]
+
+
+def _worker_missing(server: Server, secret: Path) -> Fault:
+    """The others serve; it starts by itself once the file is back."""
+    away = secret.with_name("away")
+
+    def lose() -> None:
+        secret.rename(away)
+        os.kill(server.pids()[0], signal.SIGKILL)
+
+    return Fault("worker missing", {"WorkersMissing": "JWT_SECRET_FILE"}, lose, partial(away.rename, secret))
 
 
 def _break(server: Server) -> None:
