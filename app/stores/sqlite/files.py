@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.processes import PerProcess
 
-_Identity = list[tuple[int, int] | None]
+_Identity = tuple[int, int] | None
 
 
 class FileReplacedError(OSError):
@@ -16,25 +16,35 @@ class Files:
     """The file at `path` and the two that SQLite keeps beside it, which stay while a process has them open."""
 
     def __init__(self, path: Path) -> None:
-        self._paths = [f"{path}{ending}" for ending in ("", "-wal", "-shm")]
-        self._opened: PerProcess[_Identity] = PerProcess(list)
+        self._path = path
+        self._opened: PerProcess[dict[str, _Identity]] = PerProcess(dict)
 
     def note(self) -> None:
         """Take those that are there for those that this process has open; raises OSError."""
-        self._opened.get()[:] = map(_identity, self._paths)
+        paths = (f"{self._path}", beside(self._path, "-wal"), beside(self._path, "-shm"))
+        present = {path: _identity(path) for path in paths}
+        opened = self._opened.get()
+        opened.clear()
+        opened.update(present)
 
     def check(self) -> None:
         """Raise FileReplacedError if another file is there, or none, in place of one that was noted."""
+        opened = self._opened.get()
         try:
-            present = [*map(_identity, self._paths)]
+            present = {path: _identity(path) for path in opened}
         except OSError:
             # Whether they can still be used the caller finds out.
             return
-        if present != self._opened.get():
+        if present != opened:
             raise FileReplacedError
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def beside(path: Path, ending: str) -> str:
+    """Return the path of SQLite's own file with this ending: beside what `path` leads to, if that is a link."""
+    return f"{os.path.realpath(path)}{ending}"
+
+
+def _identity(path: str) -> _Identity:
     try:
         found = os.stat(path)  # noqa: PTH116 - a Path takes three times as long
     except FileNotFoundError:

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from app.processes import PerProcess
+from app.stores.sqlite.files import beside
 from app.stores.sqlite.turns import BUSY_SECONDS, name_of
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Log:
     """The WAL of the store at `path`. SQLite itself restarts it only once nobody writes for a while."""
 
     def __init__(self, path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
-        self._log = path.with_name(f"{path.name}-wal")
+        self._path = path
         self._connect = connect
         self._state = PerProcess(_State)
         # One per process, never closed: closing a descriptor drops all locks of the process on the file (POSIX).
@@ -66,7 +67,7 @@ class Log:
     def _is_long(self) -> bool:
         # Before the first connection and after the last there is none.
         try:
-            return self._log.stat().st_size > LOG_BYTES
+            return Path(beside(self._path, "-wal")).stat().st_size > LOG_BYTES
         except FileNotFoundError:
             return False
 

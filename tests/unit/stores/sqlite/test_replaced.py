@@ -37,6 +37,19 @@ HARMS: dict[str, Callable[[Path], object]] = {
     "the folder deleted": lambda path: shutil.rmtree(path.parent),
     "the folder moved": lambda path: path.parent.rename(path.parent.with_name("moved")),
 }
+# What SQLite keeps beside a file is beside that, not beside a link to it.
+OF_A_LINK: dict[str, Callable[[Path], object]] = {
+    "led elsewhere": lambda path: lead(path, path.with_name("another.sqlite3")),
+    "the log deleted": lambda path: beside(path.resolve(), "-wal").unlink(),
+    "the index deleted": lambda path: beside(path.resolve(), "-shm").unlink(),
+}
+
+
+def lead(link: Path, file: Path) -> None:
+    """Have the link lead to the file, which may be empty."""
+    file.touch(mode=0o600)
+    link.unlink(missing_ok=True)
+    link.symlink_to(file)
 
 
 @pytest.fixture
@@ -58,6 +71,19 @@ def test_two_processes_grant_no_key_twice(
     """Who had the files open before has lost the store; then all use the files that are there."""
     store.hit("a", 30, 60)
     HARMS[harm](path)
+
+    with pytest.raises(StoreLostError, match=REPLACED):
+        claim(store)
+    assert [claim(successor), claim(store)] == [ClaimState.NEW, ClaimState.IN_PROGRESS]
+
+
+@pytest.mark.parametrize("harm", OF_A_LINK)
+def test_a_link_hides_nothing(store: SqliteStore, successor: SqliteStore, path: Path, harm: str) -> None:
+    """Neither where it leads nor what lies there; and once is enough."""
+    path.parent.mkdir(parents=True)
+    lead(path, path.parents[1] / "real.sqlite3")
+    store.hit("a", 30, 60)
+    OF_A_LINK[harm](path)
 
     with pytest.raises(StoreLostError, match=REPLACED):
         claim(store)

@@ -85,3 +85,14 @@ def test_a_store_that_was_closed_has_none(store: SqliteStore, path: Path) -> Non
     assert not path.with_name(f"{path.name}-wal").exists()
 
     assert store.hit("a", SWEEP_EVERY, 60).remaining == 0
+
+
+def test_it_stays_short_beside_what_a_link_leads_to(store: SqliteStore, path: Path) -> None:
+    """SQLite keeps it there."""
+    real = path.with_name("real.sqlite3")
+    real.touch(mode=0o600)
+    path.symlink_to(real)
+    make_long(store)
+    look_after(store)
+
+    assert log_of(real) < LOG_BYTES
