@@ -30,6 +30,19 @@ class _State:
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
         self.trouble = ""
+        self.file: int | None = None
+
+    def descriptor(self, path: Path) -> int:
+        """Return one of the file, which stays open: closing it drops all locks of the process on it (POSIX).
+
+        That of a file that was replaced is closed: locks on it protect nothing any more, and its space is freed.
+        """
+        if self.file is not None and not os.path.samestat(os.fstat(self.file), path.stat()):
+            os.close(self.file)
+            self.file = None
+        if self.file is None:
+            self.file = os.open(path, os.O_RDONLY)
+        return self.file
 
 
 class Log:
@@ -39,8 +52,6 @@ class Log:
         self._path = path
         self._connect = connect
         self._state = PerProcess(_State)
-        # One per process, never closed: closing a descriptor drops all locks of the process on the file (POSIX).
-        self._file = PerProcess(lambda: os.open(path, os.O_RDONLY))
 
     def keep_short(self) -> None:
         """Start truncating the WAL if it is too long, in a thread of its own: no caller does it itself.
@@ -74,7 +85,7 @@ class Log:
     def _try(self, state: _State) -> None:
         try:
             with closing(self._connect()) as connection:
-                self._shorten(connection)
+                self._shorten(connection, state)
             trouble = state.trouble if self._is_long() else ""
         except Exception as error:  # noqa: BLE001 - threading's own report of it would show its message
             trouble = name_of(error)
@@ -82,9 +93,9 @@ class Log:
             logger.warning(f"store log not shortened: {trouble}; it grows" if trouble else "store log short again")
         state.trouble = trouble
 
-    def _shorten(self, connection: sqlite3.Connection) -> None:
+    def _shorten(self, connection: sqlite3.Connection, state: _State) -> None:
         # Most of it goes to the disk while others write; while that is slow and leaves something over, once more.
-        file = self._file.get()
+        file = state.descriptor(self._path)
         for _ in range(_ROUNDS):
             began = time.monotonic()
             ((busy, logged, moved),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -3,12 +3,14 @@
 import os
 import sqlite3
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from app.stores import StoreLostError
 from app.stores.sqlite import SWEEP_EVERY, SWEEP_ROWS, SqliteStore
 from app.stores.sqlite.log import LOG_BYTES
 from tests.unit.stores.sqlite.log.logs import HITS, PAGE, checkpointing, log_of, look_after, make_long
@@ -96,3 +98,28 @@ def test_it_stays_short_beside_what_a_link_leads_to(store: SqliteStore, path: Pa
     look_after(store)
 
     assert log_of(real) < LOG_BYTES
+
+
+def test_a_file_that_was_replaced_is_let_go(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no more space, and the one that is there is on the disk before it is written to."""
+    make_long(store)
+    for file in path.parent.iterdir():
+        file.unlink()
+    with pytest.raises(StoreLostError):
+        store.claim("a", "fingerprint", "owner", lease=60, again=False)
+    synced: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+        make_long(store)
+
+    assert set(synced) == {path.stat().st_ino}
+    assert [link for link in open_files() if link.startswith(f"{path} ")] == []
+
+
+def open_files() -> Iterator[str]:
+    """What this process has open; of what was deleted, the former path and a word on that."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            yield f"{descriptor.readlink()}"
