@@ -104,8 +104,9 @@ class Companion:
         environ = metric_files.environment_without()
         # It would hide the release from `-m`; gunicorn finds that in any case.
         environ.pop("PYTHONSAFEPATH", None)
-        # SIGTERM (drain) and Ctrl-C stay blocked until it has handlers; they would end it before.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        # Of the master's signals, which may be sent to all its processes, SIGTERM (drain) and Ctrl-C stay blocked
+        # until it has handlers, and the others for good: they would end it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, Arbiter.SIGNALS)
         try:
             return subprocess.Popen(  # noqa: S603 - our own command line
                 command, cwd=_ROOT, env=environ, pass_fds=[listening], stdin=subprocess.DEVNULL

@@ -168,10 +168,7 @@ def serve(listening: socket.socket, folder: Path, master: int) -> None:
     signal.signal(signal.SIGTERM, drain)
     # Ctrl-C reaches all processes of a terminal.
     signal.signal(signal.SIGINT, drain)
-    # Sent to all processes of the master, they are for it alone, and would end this one.
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
-    # The master blocks them while it starts this process.
+    # The master blocks them, and its other signals, while it starts this process.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     threading.Thread(target=_Server(listening, observer).serve_forever, daemon=True).start()
     while os.getppid() == master:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from config.serving.companion import Companion
 from tests.unit.clocks import Clock
@@ -158,10 +159,13 @@ def test_a_listener_that_is_not_there_yet_is_told_to_drain(tmp_path: Path) -> No
     with ours._process as listener:
         try:
             listener.send_signal(signal.SIGINT)
+            # For the master alone, and told to all.
+            for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+                listener.send_signal(number)
             with socket.create_connection(ours._socket.getsockname(), timeout=30) as probe:
                 probe.sendall(b"GET /health/ready HTTP/1.0\r\n\r\n")
                 assert b'"draining"' in probe.makefile("rb").read()
         finally:
             ours.end()
             ours.release()
-    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGTERM, signal.SIGINT}
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*Arbiter.SIGNALS}
