@@ -33,7 +33,6 @@ class Companion:
         self._server = server
         self._folder = folder
         self._wanted = Path(folder) / metric_files.WANTED
-        self._told = ""
         host, _, port = address.rpartition(":")
         self._address = (host.strip("[]"), int(port))
         self._socket: socket.socket | None = None
@@ -124,13 +123,12 @@ class Companion:
 
     def _tell(self) -> None:
         """Write, for the listener, how many workers there should be: SIGTTIN and SIGTTOU change that."""
-        wanted = f"{self._server.num_workers}"
+        wanted = f"{self._server.num_workers}".encode()
         # The memory is full, or the folder has been removed: then the next turn tries again.
         with suppress(OSError):
-            if self._told != wanted or not self._wanted.exists():
-                self._told = ""
-                self._wanted.write_text(wanted)
-                self._told = wanted
+            # Not every time: while it is written, the listener may find it empty.
+            if not self._wanted.exists() or self._wanted.read_bytes() != wanted:
+                self._wanted.write_bytes(wanted)
 
     def _drain(self, stop: Callable[..., None], graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's
         # The master calls this on every signal to stop, and when workers cannot start. The listener may have to be

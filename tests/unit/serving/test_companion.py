@@ -63,24 +63,6 @@ def test_workers_let_go_of_the_address(tmp_path: Path) -> None:
     socket.create_server(address).close()
 
 
-def test_how_many_workers_are_wanted_is_told(tmp_path: Path) -> None:
-    """Each turn of the master's loop tells a number that has changed, and each in a new folder."""
-    ours = companion("127.0.0.1:0", tmp_path / "folder")
-    server, wanted = ours._server, tmp_path / "folder" / "wanted"
-    server.manage_workers = server.stop = lambda *_: None
-    server.num_workers = 2
-    ours.attach()
-    # Its folder has been removed.
-    server.manage_workers()
-    for server.num_workers in (2, 3):
-        wanted.parent.mkdir(exist_ok=True)
-        # The first turn starts no listener; this is not about one.
-        ours._workers_are_started = False
-        server.manage_workers()
-        assert wanted.read_text() == f"{server.num_workers}"
-        shutil.rmtree(wanted.parent)
-
-
 def test_what_keeps_the_listener_from_starting_is_told_once(tmp_path: Path) -> None:
     """The master comes by every second."""
     with socket.create_server(("127.0.0.1", 0)) as other:
