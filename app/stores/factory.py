@@ -16,7 +16,7 @@ def open_store(scheme: str, known: Sequence[tuple[str, int]], service: str, opti
     """Return the store for the parts of a STORE_URL; nothing is connected or created before its first use.
 
     `known` is the host and port of each server, or one path with port 0. Raises ValueError if this Python's SQLite
-    is too old.
+    is too old, or `ssl_ca_certs` cannot be read.
     """
     if scheme == "memory":
         return MemoryStore()

@@ -3,7 +3,6 @@
 import socket
 import ssl
 import struct
-import threading
 import time
 from typing import Any
 
@@ -38,18 +37,16 @@ class NamedConnection(Connection):
 
 
 class Trust:
-    """The TLS context of a store's connections, with the system's authorities, or with those of `cafile` alone."""
+    """The TLS context of a store's connections, with the system's authorities, or with those of `cafile` alone.
+
+    Raises ValueError if the file cannot be read: it is also tried out before a reload.
+    """
 
     def __init__(self, cafile: str | None) -> None:
-        self._cafile = cafile
-        self._lock = threading.Lock()
-        self._context: ssl.SSLContext | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """Return the context, made once; raises OSError if the file cannot be read."""
-        with self._lock:
-            self._context = self._context or ssl.create_default_context(cafile=self._cafile)
-            return self._context
+        try:
+            self.context = ssl.create_default_context(cafile=cafile)
+        except OSError:
+            raise ValueError("ssl_ca_certs: Not a readable file of certificates.") from None
 
 
 class NamedTLSConnection(SSLConnection, NamedConnection):
@@ -60,4 +57,4 @@ class NamedTLSConnection(SSLConnection, NamedConnection):
         self._trust = trust
 
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
-        return self._trust.context().wrap_socket(sock, server_hostname=self.host)
+        return self._trust.context.wrap_socket(sock, server_hostname=self.host)

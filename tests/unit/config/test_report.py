@@ -124,10 +124,11 @@ def test_misspelt_settings_are_told() -> None:
         ({}, 0, "The service can start with these settings."),
         ({"THREADS": "many", "JWT_ISSUER": ""}, 1, "  THREADS: Not a valid integer."),
         ({"STORE_URL": "redis+sentinel://:canary@redis"}, 1, "  STORE_URL: One of "),
+        ({"STORE_URL": "rediss://:canary@redis?ssl_ca_certs=/no/ca.pem"}, 1, "  STORE_URL: ssl_ca_certs: Not "),
         ({"THREADS": "", "WEB_CONCURRENCY": ""}, 1, f"  WEB_CONCURRENCY: {EMPTY}"),
         ({"PYTHONOPTIMIZE": "2"}, 1, "POST /v1/send-message/"),
     ],
-    ids=["good", "two wrong", "a store", "empty for gunicorn", "routes without docstrings"],
+    ids=["good", "two wrong", "a store", "a store's authority", "empty for gunicorn", "routes without docstrings"],
 )
 def test_check_says_whether_the_service_can_start(changes: dict[str, str], code: int, last: str) -> None:
     """All settings, then every problem, no secret and no traceback; the exit status is for scripts."""

@@ -37,7 +37,7 @@ def connection_to(servers: Servers) -> AbstractConnection:
             {"host": "cache", "port": 7000, "db": 2, "username": "me", "password": "p@s:@s"},
         ),
         ("redis://:p@[::1]:7000", {"host": "::1", "port": 7000, "username": None, "password": "p"}),
-        ("rediss://cache/1?ssl_ca_certs=/etc/ca.pem", {"host": "cache", "db": 1}),
+        ("rediss://cache/1", {"host": "cache", "db": 1}),
         ("redis+unix:///run/redis%20.sock?db=4", {"path": "/run/redis .sock", "db": 4}),
         ("redis+unix://me:p@/run/r.sock", {"path": "/run/r.sock", "username": "me", "password": "p"}),
         ("redis+cluster://me:p@a,b:1", {"host": "a", "port": 6379, "username": "me", "password": "p"}),
