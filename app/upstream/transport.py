@@ -31,6 +31,8 @@ _URL = re.compile(
     r"(https?)://(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::([0-9]{1,5}))?((?:[/?][!\"$-~]*)?)", re.IGNORECASE
 )
 
+# The reason of an error that nobody foresaw; its cause is then kept.
+UNEXPECTED = "unexpected"
 
 # Why a request came to nothing, by the error: the first row that fits counts.
 _WHY_NOTHING_SENT: tuple[tuple[type[Exception], str], ...] = (
@@ -63,14 +65,14 @@ class NothingSentError(TransportError, requests.ConnectionError):
     """Proof that not one byte of the request was handed to a connected socket."""
 
     # `malformed` is about the request; `circuit_open` comes from the breaker.
-    REASONS = frozenset({"unexpected", "circuit_open"}.union(word for _, word in _WHY_NOTHING_SENT))
+    REASONS = frozenset({UNEXPECTED, "circuit_open"}.union(word for _, word in _WHY_NOTHING_SENT))
 
 
 class NoAnswerError(TransportError):
     """The request may have been sent, wholly or in part, and no complete response came."""
 
     # `closed` means before a response began.
-    REASONS = frozenset({"unexpected"}.union(ReceivedError.REASONS, (word for _, word in _WHY_NO_ANSWER)))
+    REASONS = frozenset({UNEXPECTED}.union(ReceivedError.REASONS, (word for _, word in _WHY_NO_ANSWER)))
 
 
 def prepare(
@@ -118,8 +120,8 @@ class Transport:
         except Exception as error:  # noqa: BLE001  # whatever the error, what was sent is sent
             connection.give_up()
             kind, word = _why(error, handed_over=connection.handed_over)
-            # An expected error may quote the peer or a credential; an unexpected one needs its traceback.
-            raise kind(word) from (error if word == "unexpected" else None)
+            # An expected error may quote the peer or a credential; of another the log tells class and place.
+            raise kind(word) from (error if word == UNEXPECTED else None)
         finally:
             pool.give(connection)
         return _CompleteResponse(request, received)
@@ -148,7 +150,7 @@ def _why(error: Exception, *, handed_over: bool) -> tuple[type[TransportError], 
     if isinstance(error, ReceivedError):
         return NoAnswerError, str(error)
     words = _WHY_NO_ANSWER if handed_over else _WHY_NOTHING_SENT
-    word = next((word for kind, word in words if isinstance(error, kind)), "unexpected")
+    word = next((word for kind, word in words if isinstance(error, kind)), UNEXPECTED)
     return (NoAnswerError if handed_over else NothingSentError), word
 
 

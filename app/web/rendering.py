@@ -21,6 +21,7 @@ from app.errors import (
     ServiceError,
     UnauthorizedError,
 )
+from app.upstream.transport import UNEXPECTED
 from app.web.state import current_state
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ def install(app: Flask) -> None:
 def _render(error: ServiceError) -> Response:
     state = current_state()
     state.error = error
+    if error.reason == UNEXPECTED:
+        _tell(_beginning_of(error))
     _forget_places(error)
     document = {
         "error": _sentence_of(error, state.outcome),
@@ -144,7 +147,21 @@ def _translate_http(error: HTTPException) -> Response:
 
 
 def _translate_unforeseen(error: Exception) -> Response:
-    """Render a bug as a 500. Log its class and place only: its text may hold data that must not be logged."""
+    """Render a bug as a 500."""
+    _tell(error)
+    _forget_places(error)
+    return _render(InternalError())
+
+
+def _beginning_of(error: BaseException) -> BaseException:
+    """Return the error that this one was raised for."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _tell(error: BaseException) -> None:
+    """Log the class and the place of a bug only: its text may hold data that must not be logged."""
     places = [
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
     ]
@@ -156,8 +173,6 @@ def _translate_unforeseen(error: Exception) -> Response:
             "places": places[-8:],
         },
     )
-    _forget_places(error)
-    return _render(InternalError())
 
 
 def _add_headers(response: Response) -> Response:

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
+from app.upstream.transport import UNEXPECTED, NoAnswerError, NothingSentError, TransportError
 from config.settings import load
 from tests.conftest import Caller
 from tests.documented import CheckedClient
@@ -114,6 +115,27 @@ def test_a_bug_is_told_by_its_class_and_place(
     )
     assert "tests/wire.py" in vars(told)["places"][-1]
     assert (told.exc_info, "canary" in str(vars(told))) == (None, False)
+
+
+@pytest.mark.parametrize("kind", [NothingSentError, NoAnswerError])
+def test_an_error_that_nobody_foresaw_is_told_like_a_bug(
+    caplog: pytest.LogCaptureFixture, caller: Caller, wire: Wire, kind: type[TransportError]
+) -> None:
+    """`unexpected` alone would lead nobody to it."""
+
+    def fail(*_: object) -> Exception:
+        try:
+            int("canary")
+        except ValueError as error:
+            raise kind(UNEXPECTED) from error
+        return AssertionError()
+
+    wire.answer_chat = fail
+    caller.send(headers={"X-Request-ID": "from-the-caller"})
+    [told] = [vars(record) for record in caplog.records if record.message == "unforeseen exception"]
+    assert (told["request_id"], told["exception"]) == ("from-the-caller", "ValueError")
+    assert __file__ in told["places"][-1]
+    assert "canary" not in str(told)
 
 
 def test_a_short_secret_costs_no_line(environ: dict[str, str], wire: Wire) -> None:
