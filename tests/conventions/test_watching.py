@@ -29,6 +29,8 @@ from tests.system.prometheus import RULES, SHIPPED, hurried, promtool, scrape_co
 
 # Refusals that no send in earnest ends in: they come before authentication, or from no route at all.
 NO_SENDS = {"UNAUTHORIZED", "NOT_FOUND", "METHOD_NOT_ALLOWED", "INVALID_ID"}
+# A 1xx is no final answer, and a 2xx is judged by what it says.
+NEVER = {"status_1xx", "status_2xx"}
 
 
 def test_every_alert_is_in_the_runbook_and_nothing_else() -> None:
@@ -81,9 +83,17 @@ def test_every_reason_is_in_the_table() -> None:
     assert {outcome: set(re.findall(r"`(\w+)`", words)) for outcome, words in rows.items()} == {
         "sent": {ACCEPTED, REPLAYED},
         "not_sent": NothingSentError.REASONS,
-        # A 1xx is no final answer, a 2xx is judged by what it says, and a 4xx has a code of its own.
-        "unknown": (NoAnswerError.REASONS | ANSWERS) - {"status_1xx", "status_2xx", "status_4xx"},
+        # A 4xx has a code of its own.
+        "unknown": (NoAnswerError.REASONS | ANSWERS) - NEVER - {"status_4xx"},
     }
+
+
+def test_every_reason_is_explained() -> None:
+    """What happened, and what to do first: an operator finds there whatever word the log has."""
+    section = (SHIPPED / "metrics.md").read_text().partition("### Reasons\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \| [^|]+ \| [^|]+ \|$", section, re.MULTILINE)
+    words = NothingSentError.REASONS | NoAnswerError.REASONS | ANSWERS
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(words - NEVER)
 
 
 def test_the_dashboard_shows_every_metric() -> None:
