@@ -25,10 +25,12 @@ from tests.conventions.watched import (
     rules,
     runbook,
 )
+from tests.environs import ROOT
 from tests.system.prometheus import RULES, SHIPPED, hurried, promtool, scrape_config
 
 # Refusals that no send in earnest ends in: they come before authentication, or from no route at all.
 NO_SENDS = {"UNAUTHORIZED", "NOT_FOUND", "METHOD_NOT_ALLOWED", "INVALID_ID"}
+KEY_SET = re.compile(r'KeySetError\("(\w+)"\)').findall
 # A 1xx is no final answer, and a 2xx is judged by what it says.
 NEVER = {"status_1xx", "status_2xx"}
 
@@ -94,6 +96,13 @@ def test_every_reason_is_explained() -> None:
     rows = re.findall(r"^\| (`.*?`) \| [^|]+ \| [^|]+ \|$", section, re.MULTILINE)
     words = NothingSentError.REASONS | NoAnswerError.REASONS | ANSWERS
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(words - NEVER)
+
+
+def test_every_reason_of_keys_is_explained() -> None:
+    """Those that fetching them has besides."""
+    words = {found for module in (ROOT / "app" / "tokens").glob("*.py") for found in KEY_SET(module.read_text())}
+    assert words <= set(re.findall(r"`(\w+)`", runbook()["KeysStale"]["First action"]))
+    assert len(words) > 1
 
 
 def test_the_dashboard_shows_every_metric() -> None:
