@@ -54,7 +54,7 @@ def _near(name: str, known: list[str]) -> list[str]:
 
 
 def _shown(row: "Field[Any]", value: Any) -> str:  # noqa: ANN401 - of the setting's own type
-    if value in {None, "", ...}:
+    if value is None:
         return "not set"
     if row.metadata["secret"]:
         found = _URL.fullmatch(value)
