@@ -78,7 +78,7 @@ def _authenticate(state: RequestState, tokens: TokenVerifier, *, sends: bool) ->
     header = state.environ.get("HTTP_AUTHORIZATION", "")
     bearer = _BEARER.fullmatch(header)
     if bearer is None:
-        raise UnauthorizedError(presented=header[:7].lower() == "bearer " and header[7:].strip() != "")
+        raise UnauthorizedError(presented=header.rstrip()[:7].lower() == "bearer ")
     try:
         return tokens.verify(bearer[1])
     except AuthUnavailableError as error:

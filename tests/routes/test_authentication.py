@@ -14,6 +14,7 @@ from tests.wire import Wire
         "",
         "Bearer",
         "Bearer ",
+        "Bearer   ",
         "Basic dXNlcjpwYXNz",
         "Token abc",
     ],
