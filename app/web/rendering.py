@@ -136,14 +136,14 @@ def _headers_of(error: ServiceError, outcome: Outcome | None) -> dict[str, str]:
 
 def _translate_http(error: HTTPException) -> Response:
     """Render Werkzeug's own errors: unknown path, method not allowed, and requests that it cannot parse."""
+    if error.code is None or not _BAD_REQUEST <= error.code < InternalError.status:
+        return _translate_unforeseen(error)
     _forget_places(error)
     if isinstance(error, MethodNotAllowed):
         return _render(MethodNotAllowedError(", ".join(sorted(error.valid_methods or ()))))
     if error.code == NotFoundError.status:
         return _render(NotFoundError())
-    if error.code is not None and _BAD_REQUEST <= error.code < InternalError.status:
-        return _render(InvalidParamsError("The request cannot be read."))
-    return _translate_unforeseen(error)
+    return _render(InvalidParamsError("The request cannot be read."))
 
 
 def _translate_unforeseen(error: Exception) -> Response:

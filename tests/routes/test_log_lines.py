@@ -5,6 +5,7 @@ import json
 import jwt
 import pytest
 from flask import Flask
+from werkzeug.exceptions import ServiceUnavailable
 
 from app import create_app
 from app.upstream.transport import UNEXPECTED, NoAnswerError, NothingSentError, TransportError
@@ -101,17 +102,20 @@ def test_who_does_not_come_far(caller: Caller, lines: Heard) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", [ZeroDivisionError, ServiceUnavailable])
 def test_a_bug_is_told_by_its_class_and_place(
-    caplog: pytest.LogCaptureFixture, caller: Caller, wire: Wire
+    caplog: pytest.LogCaptureFixture, caller: Caller, wire: Wire, kind: type[Exception]
 ) -> None:
     """And by the id of its request, which the caller has too; its text, which may hold anything, is left out."""
-    wire.answer_chat = lambda *_: ZeroDivisionError("canary")
-    caller.send(headers={"X-Request-ID": "from-the-caller"})
+    wire.answer_chat = lambda *_: kind("canary")
+    response = caller.send(headers={"X-Request-ID": "from-the-caller"})
+    assert (response.status_code, response.headers["X-Send-Outcome"]) == (500, "unknown")
+    assert response.get_json()["code"] == "INTERNAL_ERROR"
     [told] = [record for record in caplog.records if record.message == "unforeseen exception"]
     assert (told.levelname, vars(told)["request_id"], vars(told)["exception"]) == (
         "ERROR",
         "from-the-caller",
-        "ZeroDivisionError",
+        kind.__name__,
     )
     assert "tests/wire.py" in vars(told)["places"][-1]
     assert (told.exc_info, "canary" in str(vars(told))) == (None, False)
