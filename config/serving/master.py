@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,6 +41,9 @@ def mend(server: Arbiter) -> None:
     server.wait_for_signals = partial(_stops_first, server.wait_for_signals)
     server.halt = partial(_halt, server, server.halt)
     server.murder_workers = Killer(server)
+    # As it was started itself: after `python -m gunicorn` gunicorn's own command would run a file among whose
+    # neighbours Python finds another `http`, and all options of Python would be left out.
+    server.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
     server.reexec = partial(_reexec, FailureLog(server.log, "new master not started"), server.reexec)
     # It measures the grace period by `time.time`: a clock set forward would kill workers with their sends.
     arbiter.time = SimpleNamespace(time=time.monotonic, monotonic=time.monotonic, sleep=time.sleep)

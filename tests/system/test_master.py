@@ -16,7 +16,7 @@ from tests.conftest import ENVIRON
 from tests.environs import ROOT
 from tests.system.clients import ask, sending
 from tests.system.conftest import Serve, UnderWay
-from tests.system.processes import accepts, await_until, stopped
+from tests.system.processes import PATIENCE, accepts, await_until, children, command_line, is_running, stopped
 from tests.system.scrapes import folder, tell
 from tests.system.servers import OURS, Kind, gunicorn
 
@@ -201,6 +201,22 @@ def test_a_new_master_that_cannot_begin_leaves_the_workers_alone(serve: Serve, t
     server.await_events("new master not started")
     await_until(lambda: server.pids() == workers, lambda: f"others than {workers}:\n{server.log}")
     assert server.events("Worker exiting") == []
+
+
+def test_a_new_master_is_started_as_the_one_before_it(serve: Serve) -> None:
+    """SIGUSR2 after `python -X utf8 -m gunicorn`: the same command again, which serves after the old master."""
+    python, *rest = OURS.arguments(0)
+    server = serve(Kind("Python with an option", lambda _: (python, "-X", "utf8", *rest), epoll=True))
+    old = server.process.pid
+    server.signal(signal.SIGUSR2)
+    server.await_booted(4)
+    (new,) = [pid for pid in children(old) if len(children(pid)) > 1]
+    assert command_line(new) == command_line(old)
+    server.signal(signal.SIGTERM)
+    assert server.process.wait(PATIENCE) == 0
+    assert ask(server.port, sending()).status == 200
+    os.kill(new, signal.SIGTERM)
+    await_until(lambda: not is_running(new), lambda: f"still running:\n{server.log}")
 
 
 def test_workers_of_another_class_are_told_to_stop(serve: Serve) -> None:

@@ -65,6 +65,7 @@ class Master(SimpleNamespace):
             wait_for_signals=Mock(return_value=list(signals)),
             halt=Mock(),
             reexec=Mock(side_effect=OSError(errno.EAGAIN, "no process")),
+            START_CTX={},
             murder_workers=Mock(),
             timeout=30,
             WORKERS={},
