@@ -82,13 +82,7 @@ class Client:
         raises ChatServiceUnavailableError (nothing was sent), OverloadedError, and RuntimeError after a POST,
         for any other path, or without the company's id.
         """
-        if not _PATH.fullmatch(path):
-            raise RuntimeError("a path has words and ids alone: put other values into `query` or `document`")
-        # No field that a caller fills can have this name.
-        if self._company_id not in path and (query or {}).get("company_id") != self._company_id:
-            raise RuntimeError("name the company, in `path` or as `company_id` in `query`: it may be another's")
-        if self._correlation.posted:
-            raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
+        self._check(path, query)
         unclear = unclear or (InternalError if method == "POST" else ChatServiceUnavailableError)
         # A GET asks for nothing to be done (RFC 9110 section 9.2.1).
         doubt = partial(unclear, outcome=None if method == "GET" else "unknown")
@@ -104,6 +98,16 @@ class Client:
         except ServiceError as error:
             self._prove(method, error.outcome)
             raise
+
+    def _check(self, path: str, query: Mapping[str, object] | None) -> None:
+        """Raise RuntimeError for a call that could do harm: each is a mistake in a route."""
+        if not _PATH.fullmatch(path):
+            raise RuntimeError("a path has words and ids alone: put other values into `query` or `document`")
+        # No field that a caller fills can have this name.
+        if self._company_id not in path and (query or {}).get("company_id") != self._company_id:
+            raise RuntimeError("name the company, in `path` or as `company_id` in `query`: it may be another's")
+        if self._correlation.posted:
+            raise RuntimeError("ask for whatever a POST needs before it, and nothing after it")
 
     def _prove(self, method: str, outcome: Outcome) -> None:
         """Note what is proved of a POST, whatever the view makes of its answer or its error."""
