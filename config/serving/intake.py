@@ -47,6 +47,9 @@ class IntakeWorker(AcceptingWorker):
         self.cfg.__dict__.update((name, setting.get()) for name, setting in self.cfg.settings.items())
         self.poller.close()
         self.poller = Poller(self._on_readable)
+        # Stays open when the loop ends: a thread that is busy for longer would write to whatever file, such as the
+        # store's, has the descriptor's number by then.
+        self.method_queue.close = lambda: None
         try:
             super().run()
         finally:

@@ -4,7 +4,10 @@ import contextlib
 import gc
 import os
 import socket
+from collections.abc import Callable
+from contextlib import ExitStack
 from errno import EAGAIN, ECONNABORTED, EMFILE, ENFILE, EPROTO
+from pathlib import Path
 from signal import SIGTERM
 from threading import Event, Thread
 from time import monotonic
@@ -13,7 +16,10 @@ from unittest.mock import Mock
 from weakref import finalize
 
 import pytest
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
+    STOP_KEEPALIVE_LINGER,
+    PollableMethodQueue,
+)
 
 from config.serving.arrivals import Arrival
 from tests.unit.serving.workers import served
@@ -164,6 +170,38 @@ def test_what_is_answered_as_its_worker_ends_is_no_failure() -> None:
         conn = worker.accept()
         worker.worker.poller.close()
         worker.worker._keep_alive(conn)
+
+
+def test_what_is_answered_after_its_worker_ended_is_written_nowhere_else(tmp_path: Path) -> None:
+    """A thread outlives the loop, and tells it of its connection: into no file that was opened meanwhile.
+
+    The byte would stand where that file goes on, such as at the head of the store's.
+    """
+    begun, over = Event(), Event()
+
+    def application(_: object, start_response: Callable[..., object]) -> list[bytes]:
+        begun.set()
+        over.wait(PATIENCE)
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    with served() as worker, ExitStack() as stack:
+        worker.worker.cfg.set("graceful_timeout", 0)
+        worker.worker.wsgi, worker.worker.alive = application, False
+        worker.worker.tpool = pool = worker.worker.get_thread_pool()
+        stack.callback(PollableMethodQueue.close, worker.worker.method_queue)
+        worker.client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        worker.accept()
+        assert begun.wait(PATIENCE)
+        highest = stack.enter_context(tmp_path.joinpath("highest").open("wb")).fileno()
+        worker.worker.run()
+        file = tmp_path / "opened"
+        # All descriptors that the loop has given up: those that are free are given out from the lowest on.
+        while stack.enter_context(file.open("wb")).fileno() < highest:
+            pass
+        over.set()
+        pool.shutdown(wait=True)
+        assert file.read_bytes() == b""
 
 
 def test_who_is_cut_is_told_that_the_connection_closes() -> None:
