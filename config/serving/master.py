@@ -156,8 +156,10 @@ def _reexec(failures: FailureLog, reexec: Callable[[], None]) -> None:
         reexec()
     except OSError as error:
         failures.tell(error)
+    finally:
         if os.getpid() != master:
-            # A fork that could not become one: gunicorn would have it stop this one's workers.
+            # A fork that could not become one, whatever kept it from that, or from saying so: gunicorn would have
+            # it stop this one's workers.
             os._exit(1)
 
 

@@ -54,6 +54,28 @@ master.spawn_worker._spawn = spawn
 print(os.waitstatus_to_exitcode(os.waitpid(master.spawn_worker(), 0)[1]))
 """
 
+# A new master that fails before it is one, and what becomes of its process.
+_NEW_MASTER = """
+import errno, os
+from config.serving.master import mend
+from tests.unit.serving.masters import Master
+
+def reexec():
+    forks.append(os.fork())
+    if forks == [0]:
+        raise {error}
+
+forks, master = [], Master()
+master.reexec = reexec
+mend(master)
+try:
+    master.reexec()
+finally:
+    if forks == [0]:
+        print("a second master", flush=True)
+print(os.waitstatus_to_exitcode(os.waitpid(forks[0], 0)[1]))
+"""
+
 
 class Master(SimpleNamespace):
     """What is used of gunicorn's: it finds these signals together, and starts workers as it is told."""
@@ -83,7 +105,15 @@ def codes(*statements: str) -> list[int]:
 
 def end_of(error: str, code: int = 3, workers: str = "()") -> str:
     """What a worker says, and its exit code, where this keeps it from being loaded; `workers` by age and date."""
-    script = _ENDING.format(error=error, code=code, workers=workers)
+    return _said(_ENDING.format(error=error, code=code, workers=workers))
+
+
+def end_of_new_master(error: str) -> str:
+    """What a fork says, and its exit code, where this keeps it from becoming a new master."""
+    return _said(_NEW_MASTER.format(error=error))
+
+
+def _said(script: str) -> str:
     ended = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )

@@ -15,7 +15,7 @@ from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 from gunicorn.workers.workertmp import WorkerTmp  # type: ignore[import-untyped]
 
 from config.serving.master import STOPS, Killer
-from tests.unit.serving.masters import Master, codes, end_of
+from tests.unit.serving.masters import Master, codes, end_of, end_of_new_master
 
 
 def test_what_keeps_a_worker_from_being_started_is_told_once() -> None:
@@ -155,7 +155,13 @@ def test_the_master_is_as_it_was() -> None:
 
 
 def test_a_new_master_that_cannot_be_started_leaves_this_one() -> None:
-    """The log has why; a fork that could not become one ends, for it would be a second master."""
+    """The log has why."""
     master = Master()
     master.reexec()
     assert master.log.error.call_args.kwargs["extra"]["exception"] == "BlockingIOError"
+
+
+@pytest.mark.parametrize("error", ["OSError(errno.ENOENT, 'no Python')", "MemoryError"])
+def test_a_fork_that_cannot_become_a_new_master_ends(error: str) -> None:
+    """Whatever it fails by: it would be a second master, which stops the workers of the first."""
+    assert end_of_new_master(error) == "1\n"
