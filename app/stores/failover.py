@@ -138,9 +138,10 @@ class FailoverStore:
         finally:
             # However this thread ends, the next hit calls the shared store.
             self._era = PerProcess(_Era)
-        if not era.closing.is_set():
-            # What became owed since the last look found this thread still there; from now on it starts another.
-            self._succeeds(self._settle_owed)
+            if not era.closing.is_set():
+                # What became owed since the last look found this thread still there; from now on it starts
+                # another. And what this one could not settle has no other.
+                self._succeeds(self._settle_owed)
 
     def _succeeds(self, call: Callable[[], None]) -> bool:
         try:

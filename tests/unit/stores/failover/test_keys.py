@@ -208,6 +208,24 @@ def test_an_outcome_that_fails_as_the_store_comes_back_is_recorded_all_the_same(
     assert shared.claim("key", "fingerprint", "x", lease=60, again=False) == Claim(ClaimState.SENT, b"answer")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("still_lost", [False, True])
+def test_an_outcome_is_recorded_however_the_thread_ends_that_owes_it(
+    store: FailoverStore, shared: Shared, *, still_lost: bool
+) -> None:
+    """At once, or by the next thread: else it would wait for the next loss, and the key be of unknown outcome."""
+    store.claim("key", "fingerprint", "owner", lease=60, again=False)
+    shared.lost = True
+    with pytest.raises(StoreLostError):
+        store.settle("key", "fingerprint", "owner", "sent", b"answer")
+    shared.lost, shared.fault = still_lost, SystemExit()
+    wait_for(lambda: shared.settling > 1)
+    shared.lost, shared.fault = False, None
+    wait_for(lambda: not (store.degraded or probers()))
+
+    assert shared.claim("key", "fingerprint", "x", lease=60, again=False) == Claim(ClaimState.SENT, b"answer")
+
+
 class Asking(logging.Handler):
     """Asks what becomes of the key at the very moment at which the store is said to be back."""
 
