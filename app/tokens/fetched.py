@@ -1,6 +1,7 @@
 """Verification keys from a JWK set's URL, fetched in the background and served through an outage."""
 
 import logging
+import math
 import random
 import threading
 import time
@@ -43,10 +44,14 @@ class _Confirmed(NamedTuple):
 
 @dataclass(slots=True)
 class _State:
-    """The state of fetching in this process; `trouble` is the problem logged last, empty while there is none."""
+    """The state of fetching in this process; `trouble` is the problem logged last, empty while there is none.
+
+    A thread that replaces one that has ended fetches at `resumes_at`, not at once.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     thread: threading.Thread | None = None
+    resumes_at: float = -math.inf
     confirmed: _Confirmed | None = None
     failures: int = 0
     trouble: str = ""
@@ -129,9 +134,9 @@ class FetchedKeys:
 
     def _started(self) -> _State:
         state = self._state.get()
-        # If no thread can be started right now, the next request tries again.
+        # If no thread can be started right now, the next request tries again; also however the thread ends.
         with state.lock, suppress(RuntimeError):
-            if state.thread is None:
+            if state.thread is None or not (state.thread.is_alive() or state.closing.is_set()):
                 thread = threading.Thread(target=self._keep_fresh, args=(state,), name="key-set", daemon=True)
                 thread.start()
                 state.thread = thread
@@ -148,9 +153,11 @@ class FetchedKeys:
         return state.confirmed is not None and self._clock() - state.confirmed.at <= MAX_AGE_SECONDS
 
     def _keep_fresh(self, state: _State) -> None:
+        self._wait(state.closing, state.resumes_at - self._clock())
         while not state.closing.is_set():
             state.wanted.clear()
             begun = self._clock()
+            state.resumes_at = begun + PAUSE_SECONDS
             self._refresh(state, begun)
             self._wait(state.closing, begun + self._pause(state) - self._clock())
             if not state.trouble:

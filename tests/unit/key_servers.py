@@ -98,9 +98,11 @@ class KeyServer:
 
 
 class Time:
-    """A clock that stands still. Who waits goes on when it is moved, or when told that an event came."""
+    """A clock that stands still. Who waits goes on when it is moved, or when told that an event came, or fails."""
 
     def __init__(self) -> None:
+        # What ends whoever waits, if anything.
+        self.fault: BaseException | None = None
         self._now = 1000.0
         self._over = False
         self._waiting: Callable[[], bool] | None = None
@@ -113,10 +115,12 @@ class Time:
         """As threading.Event.wait, on this clock; at once when time is over."""
         until = self._now + seconds
         with self._changed:
-            self._waiting = lambda: self._over or event.is_set() or self._now >= until
+            self._waiting = lambda: bool(self._over or self.fault or event.is_set() or self._now >= until)
             self._changed.notify_all()
             self._changed.wait_for(self._waiting)
             self._waiting = None
+        if self.fault:
+            raise self.fault
 
     def advance(self, seconds: float = 0.0) -> None:
         """Move the clock; returns when who waited has done all that was due, and waits again."""

@@ -48,6 +48,26 @@ def test_a_fault_of_ours_is_a_failed_fetch(server: KeyServer, told: list[str]) -
     assert told == ["keys loaded", "keys stale LookupError", "keys back"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_however_the_thread_ends_keys_are_fetched_again(server: KeyServer, loaded: Fetching) -> None:
+    """By another, which the next request starts: a key that is removed from the set would verify for a day.
+
+    It fetches no sooner than the one before would have.
+    """
+    server.behaviour = publishes("P-256")
+    loaded.time.fault = MemoryError()
+    [thread] = [each for each in threading.enumerate() if each.name == "key-set"]
+    loaded.time.start(0)
+    thread.join(PATIENCE)
+    loaded.time.fault = None
+    assert loaded.verify(RSA) == MEMBER
+    loaded.time.advance(29)
+    assert server.fetches == 1
+    loaded.time.advance(1)
+    assert (server.fetches, loaded.verify(EC)) == (2, MEMBER)
+    refuse(RSA, loaded)
+
+
 def test_refreshed_within_its_interval(server: KeyServer, loaded: Fetching, told: list[str]) -> None:
     """A removed key stops, and a new one works, without a restart or a log line."""
     server.behaviour = publishes("P-256")
