@@ -7,7 +7,7 @@ import sys
 from app import create_app
 from app.web.declarations import DeclarationError
 from config import documents, report
-from config.settings import SettingsError, read, settled
+from config.settings import SERVER, SettingsError, read, settled
 
 _DOCUMENTS = {"docs": documents.page, "env": documents.example}
 
@@ -24,7 +24,8 @@ def main() -> int:
 
 
 def _check() -> int:
-    reading = read(os.environ)
+    # What it says is about the service under gunicorn.
+    reading = read({**os.environ, SERVER: "gunicorn"})
     report.tell_unread(reading, os.environ)
     _say(*report.rows(reading), *report.strangers(os.environ))
     try:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from gunicorn import SERVER_SOFTWARE  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from config.logs import dictionary
@@ -21,10 +22,10 @@ from config.serving.companion import Companion
 from config.serving.master import accept_stops, mend
 from config.serving.renewal import loaded, renew
 from config.serving.worker import DeadlineWorker
-from config.settings import SettingsError, load
+from config.settings import SERVER, SettingsError, load
 
 try:
-    _settings = load(os.environ)
+    _settings = load({**os.environ, SERVER: SERVER_SOFTWARE})
 except SettingsError as error:
     sys.stderr.write(f"{error}\n")
     raise SystemExit(1) from None

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from config import checks, keys, store_urls
-from config.reading import Reading
+from config.reading import DEFAULT, Reading
+
+# Gunicorn's master puts its name here before it loads the application.
+SERVER = "SERVER_SOFTWARE"
 
 
 class SettingsError(Exception):
@@ -122,7 +125,7 @@ def read(environ: Mapping[str, str]) -> Reading:
     for name, sentence in keys.problems(reading.values):
         reading.tell(name, sentence)
     memory = (reading.values["store_url"] or "").startswith("memory:")
-    if memory and (reading.values["web_concurrency"] or 1) > 1:
+    if memory and _has_several_workers(reading, environ):
         reading.tell(
             "STORE_URL",
             "memory:// counts in one process only: set WEB_CONCURRENCY=1, or share a file with sqlite:///path.",
@@ -132,6 +135,12 @@ def read(environ: Mapping[str, str]) -> Reading:
     if bind == reading.values["metrics_bind"] and not bind.endswith(":0"):
         reading.tell("BIND and METRICS_BIND", "Each needs an address of its own.")
     return reading
+
+
+def _has_several_workers(reading: Reading, environ: Mapping[str, str]) -> bool:
+    """Return whether several workers are asked for: the default is only what gunicorn starts, nobody else."""
+    asked = reading.sources["web_concurrency"] != DEFAULT or environ.get(SERVER, "").startswith("gunicorn")
+    return asked and (reading.values["web_concurrency"] or 1) > 1
 
 
 def load(environ: Mapping[str, str]) -> Settings:

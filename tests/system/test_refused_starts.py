@@ -1,5 +1,6 @@
 """A service that is set wrongly does not start, and says what is wrong without saying any value."""
 
+import os
 import signal
 from contextlib import closing
 from pathlib import Path
@@ -74,6 +75,25 @@ def test_without_any_setting_one_message_names_all(tmp_path: Path, kind: Kind) -
 def test_several_workers_do_not_count_in_their_own_memories(prepare: Serve, kind: Kind, workers: str) -> None:
     """memory:// with two workers would admit 60; however they are asked for, the service does not start."""
     assert "STORE_URL: memory://" in refusal(prepare(kind, STORE_URL="memory://", WEB_CONCURRENCY=workers))
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="gunicorn starts one worker on one core")
+@pytest.mark.parametrize("kind", [OURS, PLAIN], ids=lambda kind: kind.name)
+def test_as_many_workers_as_cores_do_not_either(prepare: Serve, kind: Kind) -> None:
+    """Untold, gunicorn may start several; the message comes with all others."""
+    server = prepare(kind, STORE_URL="memory://", RATE_LIMIT="canary")
+    del server.environ["WEB_CONCURRENCY"]
+    log = refusal(server)
+    assert "STORE_URL: memory://" in log
+    assert "RATE_LIMIT: " in log
+
+
+def test_one_process_counts_in_its_memory_untold(prepare: Serve) -> None:
+    """A server without workers starts with memory://, whatever the number of cores."""
+    server = prepare(WAITRESS, STORE_URL="memory://")
+    del server.environ["WEB_CONCURRENCY"]
+    server.start(1)
+    assert server.events("limits and keys are kept in the memory of this process only")
 
 
 def test_no_plain_http_is_served_in_place_of_tls(prepare: Serve) -> None:

@@ -1,5 +1,7 @@
 """A setting has one of the values that it can have, or the service does not start and says which."""
 
+import os
+
 import pytest
 
 from app import create_app
@@ -152,6 +154,15 @@ def test_memory_and_several_workers(environ: dict[str, str]) -> None:
     """Each worker would admit the whole limit."""
     told = refusal({**environ, "STORE_URL": "memory://", "WEB_CONCURRENCY": "2"})
     assert told.startswith("STORE_URL: memory:// counts in one process only")
+
+
+def test_memory_and_no_number_of_workers(environ: dict[str, str]) -> None:
+    """The number of cores is what gunicorn starts; any other server and a test are one process, untold."""
+    environ |= {"STORE_URL": "memory://", "WEB_CONCURRENCY": ""}
+    assert load(environ).store_url == "memory://"
+    if os.cpu_count() != 1:
+        told = refusal({**environ, "SERVER_SOFTWARE": "gunicorn/27.0.0"})
+        assert told.startswith("STORE_URL: memory:// counts in one process only")
 
 
 def test_two_listeners_at_one_address(environ: dict[str, str]) -> None:

@@ -126,9 +126,22 @@ def test_misspelt_settings_are_told() -> None:
         ({"STORE_URL": "redis+sentinel://:canary@redis"}, 1, "  STORE_URL: One of "),
         ({"STORE_URL": "rediss://:canary@redis?ssl_ca_certs=/no/ca.pem"}, 1, "  STORE_URL: ssl_ca_certs: Not "),
         ({"THREADS": "", "WEB_CONCURRENCY": ""}, 1, f"  WEB_CONCURRENCY: {EMPTY}"),
+        (
+            {"STORE_URL": "memory://", "WEB_CONCURRENCY": "2"},
+            1,
+            "  STORE_URL: memory:// counts in one process only",
+        ),
         ({"PYTHONOPTIMIZE": "2"}, 1, "POST /v1/send-message/"),
     ],
-    ids=["good", "two wrong", "a store", "a store's authority", "empty for gunicorn", "routes without docstrings"],
+    ids=[
+        "good",
+        "two wrong",
+        "a store",
+        "a store's authority",
+        "empty for gunicorn",
+        "several memories",
+        "routes without docstrings",
+    ],
 )
 def test_check_says_whether_the_service_can_start(changes: dict[str, str], code: int, last: str) -> None:
     """All settings, then every problem, no secret and no traceback; the exit status is for scripts."""
