@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from app.upstream.connections import Connection, Origin
 from app.upstream.sockets import tls_context
@@ -15,10 +16,15 @@ MAX_IDLE_CONNECTIONS = 64
 # Under steady traffic no connection is idle for long: without a maximum age, it would never follow its host name
 # to a new address.
 MAX_AGE_SECONDS = 60
+# At least this much lies between two looks at what is idle.
+_LEAST_SECONDS = 0.1
 
 
 class ConnectionPool:
     """Idle connections, latest first, at most MAX_IDLE_CONNECTIONS per origin; safe from any thread.
+
+    They are closed after MAX_IDLE_SECONDS even if no call follows: a peer may keep a thread for each, or have one
+    for all, and would leave the next connection waiting.
 
     `clock` returns seconds and measures how long a connection has been idle and open.
     """
@@ -27,6 +33,7 @@ class ConnectionPool:
         self._clock = clock
         self._lock = threading.Lock()
         self._idle: dict[Origin, deque[tuple[float, Connection]]] = {}
+        self._closer: threading.Timer | None = None
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
@@ -50,6 +57,8 @@ class ConnectionPool:
             is_young = now - connection.made_at < MAX_AGE_SECONDS
             if connection.reusable and is_young and len(idle) < MAX_IDLE_CONNECTIONS:
                 idle.append((now, connection))
+                if self._closer is None:
+                    self._close_in(MAX_IDLE_SECONDS)
                 return
         connection.close()
 
@@ -59,6 +68,21 @@ class ConnectionPool:
             while self._idle:
                 for _, connection in self._idle.popitem()[1]:
                     connection.close()
+
+    def _close_in(self, seconds: float) -> None:
+        closer = threading.Timer(max(seconds, _LEAST_SECONDS), self._close_overdue)
+        closer.daemon = True
+        # If no thread can be started right now, the next connection that is given back tries again.
+        with suppress(RuntimeError):
+            closer.start()
+            self._closer = closer
+
+    def _close_overdue(self) -> None:
+        with self._lock:
+            self._closer = None
+            left = [idle[0][0] for idle in map(self._fresh, list(self._idle)) if idle]
+            if left:
+                self._close_in(min(left) + MAX_IDLE_SECONDS - self._clock())
 
     def _latest(self, origin: Origin) -> Connection | None:
         with self._lock:

@@ -1,6 +1,7 @@
 """When a connection is used again."""
 
 import os
+import queue
 import signal
 import threading
 import time
@@ -91,6 +92,50 @@ def test_idle_connections_are_dropped(serve: Serve) -> None:
             get(transport, peer)
             accepted.append(peer.accepted)
     assert accepted == [1, 1, 2]
+
+
+def test_a_peer_need_not_wait_for_an_idle_connection(serve: Serve) -> None:
+    """It may serve one connection at a time, and see the next when this one ends: no call has to follow."""
+    is_free = threading.Lock()
+
+    def script(caller: Caller) -> None:
+        with is_free:
+            caller.answer()
+            caller.wait()
+
+    peer = serve(script)
+    with closing(Transport()) as one, closing(Transport()) as other:
+        assert [get(transport, peer) for transport in (one, other, one)] == [200, 200, 200]
+    assert peer.accepted == 3
+
+
+def test_connections_end_each_in_its_time(serve: Serve, transport: Transport) -> None:
+    """All that are idle end, not only the first, and the transport is used on."""
+    asked, is_second_back = threading.Event(), threading.Event()
+    ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def first(caller: Caller) -> None:
+        caller.request()
+        asked.set()
+        is_second_back.wait(PATIENCE)
+        caller.send(OK)
+        caller.wait()
+        ended.put("first")
+
+    def second(caller: Caller) -> None:
+        caller.answer()
+        caller.wait()
+        ended.put("second")
+
+    peer = serve(first, second)
+    with ThreadPoolExecutor(1) as executor:
+        earlier = executor.submit(get, transport, peer)
+        asked.wait(PATIENCE)
+        get(transport, peer)
+        is_second_back.set()
+        earlier.result()
+    assert {ended.get(timeout=PATIENCE), ended.get(timeout=PATIENCE)} == {"first", "second"}
+    assert [get(transport, peer), peer.accepted] == [200, 3]
 
 
 @pytest.mark.parametrize("late", [b"", OK], ids=["closed", "bytes that nobody asked for"])
