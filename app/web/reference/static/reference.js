@@ -15,10 +15,12 @@ function signIn(ui, token, next) {
   notice.textContent = `The token in this page's address is filled in: ${next}`;
 }
 
-// Swagger UI gives the body's text area no label.
+// Swagger UI gives neither the body's text area nor the choice of an example a label.
 function labelled({ React }) {
   const named = (Original) => (props) => React.createElement(Original, { ...props, "aria-label": "Request body" });
-  return { wrapComponents: { TextArea: named } };
+  const label = (around) => around?.querySelector("select").setAttribute("aria-label", "Examples");
+  const inside = (Original) => (props) => React.createElement("div", { ref: label }, React.createElement(Original, props));
+  return { wrapComponents: { TextArea: named, ExamplesSelect: inside } };
 }
 
 function followColors(dark) {

@@ -89,6 +89,7 @@ def test_both_pages_fit_a_phone(show: Open, reference: str, inbox: str) -> None:
     assert status(operation) == "200"
     messages.locator("article", has_text=text).wait_for()
     assert (overflow(page), overflow(messages)) == (0, 0)
+    assert page.locator(".responses-table th:visible").count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -127,9 +128,10 @@ def test_one_sees_where_the_keyboard_is(show: Open, reference: str) -> None:
 
 
 def test_the_reference_can_be_heard(show: Open, reference: str) -> None:
-    """One part is the main one, and the field for the body has a name."""
+    """One part is the main one, and the field for the body and the choice of an example have names."""
     page = show(reference)
     sending(page).get_by_label("Request body").wait_for()
+    sending(page).get_by_role("combobox", name="Examples").wait_for()
     assert page.locator("main, [role=main]").count() == 1
 
 
@@ -205,6 +207,19 @@ def test_all_text_of_other_operations_can_be_read(show: Open, reference: str, sc
         operation.click()
     for operation in page.locator(".opblock").all():
         operation.get_by_text('"count"').wait_for()
+    assert page.evaluate(CONTRAST) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_of_schemas_can_be_read(show: Open, reference: str, scheme: str) -> None:
+    """Those of the body and of each response, and those that stand on their own."""
+    page = show(reference, color_scheme=scheme)
+    for tab in sending(page).get_by_role("tab", name="Schema").all():
+        tab.click()
+    for schema in page.locator(".models button.model-box-control").all():
+        schema.click()
+    sending(page).locator("table.model .star").first.wait_for()
+    page.locator(".models table.model .star").first.wait_for()
     assert page.evaluate(CONTRAST) == []
 
 
