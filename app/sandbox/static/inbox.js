@@ -7,6 +7,7 @@ const empty = document.getElementById("empty");
 const conversations = new Map();
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 let live = false;
+let newest = null;
 state.textContent = "Connecting …";
 
 // All text goes in as text: nothing that a message says becomes markup.
@@ -29,7 +30,7 @@ function open(id, contact) {
   link.append(element("b", contact), count, preview);
   const entry = element("li");
   entry.append(link);
-  const section = element("section", "", { "aria-label": contact });
+  const section = element("section", "", { "aria-label": contact, hidden: "" });
   section.append(element("h2", contact), element("p", `Conversation ${id}`, { class: "id" }));
   pane.append(section);
   return { link, preview, count, entry, section, unread: 0 };
@@ -52,7 +53,9 @@ function arrive(message) {
   // The newest on top; the one that has the focus stays, since moving it would lose it.
   if (list.firstChild !== its.entry && !its.entry.contains(document.activeElement)) list.prepend(its.entry);
   its.unread += live;
-  select(chosen() ?? message.conversation_id);
+  newest = message.conversation_id;
+  // Once for all that were here before: each time, the browser lays out every message anew.
+  if (live) select(chosen() ?? newest);
 }
 
 // The conversation whose link was followed; until one was, the newest message's is shown.
@@ -79,6 +82,7 @@ const stream = new EventSource("messages");
 stream.addEventListener("message", (event) => arrive(JSON.parse(event.data)));
 stream.addEventListener("live", () => {
   live = true;
+  if (newest) select(chosen() ?? newest);
   // What was here before is not read aloud, what comes from now on is.
   pane.setAttribute("aria-live", "polite");
   empty.hidden = conversations.size > 0;

@@ -25,6 +25,9 @@ FOCUSED = """wanted => {
   const { outlineStyle, outlineWidth } = getComputedStyle(focused);
   return [`${focused.nodeName}.${focused.className}`, `${outlineStyle} ${outlineWidth}`, focused.matches(wanted)];
 }"""
+COUNT_SCROLLS = """window.scrolls = 0;
+const scroll = Element.prototype.scrollIntoView;
+Element.prototype.scrollIntoView = function (...given) { scrolls += 1; return scroll.apply(this, given); };"""
 PHONE = 390
 SECOND = list(CONVERSATIONS)[1]
 
@@ -142,6 +145,18 @@ def test_a_message_is_shown_as_text(show: Open, running: Launched, inbox: str) -
     sent(running, "--text", text)
     messages.locator("article p", has_text=text).first.wait_for()
     assert messages.locator("article img, article b").count() == 0
+
+
+def test_many_messages_are_laid_out_once(show: Open, running: Launched, inbox: str) -> None:
+    """The page goes to the end of a conversation once for all that were here before, not with each."""
+    for _ in range(3):
+        sent(running)
+    messages = show(inbox)
+    messages.add_init_script(COUNT_SCROLLS)
+    messages.reload()
+    messages.get_by_text("Live:").wait_for()
+    assert messages.evaluate("scrolls") == 1
+    assert messages.locator("article:visible").count() >= 3
 
 
 def test_a_message_elsewhere_is_counted(show: Open, running: Launched, inbox: str) -> None:
