@@ -40,7 +40,7 @@ function bubble(message) {
   const made = element("article");
   made.append(element("p", message.body, { dir: "auto" }));
   const foot = element("footer", `${message.author} · `);
-  foot.append(element("time", clock.format(new Date(message.date_created)), { datetime: message.date_created }));
+  foot.append(element("time", clock.format(new Date(message.date_created)), { datetime: message.date_created, dir: "auto" }));
   made.append(foot);
   if (message.told) made.append(element("p", `Rehearsal: the caller is told ${message.told}`, { class: "told" }));
   return made;

@@ -159,6 +159,13 @@ def test_many_messages_are_laid_out_once(show: Open, running: Launched, inbox: s
     assert messages.locator("article:visible").count() >= 3
 
 
+def test_a_date_reads_in_its_own_direction(show: Open, running: Launched, inbox: str) -> None:
+    """In an Arabic browser, its day does not end up behind its time."""
+    sent(running)
+    time = show(inbox, locale="ar").locator("article:visible time").last
+    assert time.evaluate("it => getComputedStyle(it).direction") == "rtl"
+
+
 def test_a_message_elsewhere_is_counted(show: Open, running: Launched, inbox: str) -> None:
     """Who reads one conversation stays in it, and sees how many messages are new in the others."""
     sent(running, "--conversation", SECOND)
