@@ -33,6 +33,24 @@ class Dashed(Name):
     target = fields.String(data_key="company-id")
 
 
+class Acting(Name):
+    """An account to act as."""
+
+    account_id = text("jane")
+
+
+class Posing(Name):
+    """The same under another name."""
+
+    sender = fields.String(data_key="accountId")
+
+
+class Sharing(Name):
+    """Accounts of others, who do not act."""
+
+    members = fields.List(fields.Nested(Acting))
+
+
 class Hidden(Name):
     """A company within."""
 

@@ -10,6 +10,7 @@ from app.web.operations import operations
 from app.web.sending import sends
 from config.checks import rate_limit
 from tests.unit.web.careless import (
+    Acting,
     Careless,
     Company,
     Dashed,
@@ -17,7 +18,9 @@ from tests.unit.web.careless import (
     Generous,
     Hidden,
     Inclusive,
+    Posing,
     Renamed,
+    Sharing,
     Speechless,
     Spelled,
     Strict,
@@ -40,6 +43,8 @@ GUARD_OF_BODY = company_scoped(role="contacts", company_in="body")
         ("/a/<company_id>", "PUT", [GUARD, takes(Name), takes(Paging, location="query"), GIVES]),
         ("/a/<company_id>", "POST", [GUARD, takes(Name), sends, GIVES]),
         ("/a/<company_id>", "POST", [GUARD, takes(Defaulted), GIVES]),
+        ("/a/<company_id>", "POST", [GUARD, takes(Sharing), GIVES]),
+        ("/a/<company_id>/<account_id>", "GET", [GUARD, GIVES]),
         ("/a/<contact_id>", "POST", [GUARD_OF_BODY, takes(Name), GIVES]),
         ("/a/<company_id>", "GET", [company_scoped(role="contacts", limit="5 per hour"), GIVES]),
     ],
@@ -89,6 +94,14 @@ def test_what_is_public_is_left_alone(method: str) -> None:
             "GET",
             [GUARD, takes(Company, location="query"), GIVES],
             "the guard alone takes the company id",
+        ),
+        ("/a/<company_id>", "POST", [GUARD, takes(Acting), GIVES], "the guard alone finds the caller's account"),
+        ("/a/<company_id>", "POST", [GUARD, takes(Posing), GIVES], "the guard alone finds the caller's account"),
+        (
+            "/a/<company_id>",
+            "GET",
+            [GUARD, takes(Acting, location="query"), GIVES],
+            "the guard alone finds the caller's account",
         ),
         ("/a/<company_id>/<to_company_id>", "GET", [GUARD, GIVES], "the guard alone takes the company id"),
         ("/a/<company_id>", "POST", [GUARD, takes(Careless), GIVES], "schemas drop fields that they do not name"),
