@@ -123,6 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    # Of `handle_request`, in seconds.
+    timeout = _MASTER_WATCHED_EVERY
 
     def __init__(self, listening: socket.socket, observer: Observer, most: int = _MOST) -> None:
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
@@ -136,12 +138,18 @@ class _Server(ThreadingHTTPServer):
         }
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
-        """Serve the request in a thread of its own, or hang up if too many are running."""
+        """Serve the request in a thread of its own, or hang up if too many are running.
+
+        If no thread can start, because the workers have all that the system allows, serve it here: a container
+        that answers no probe is killed, with its sends.
+        """
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
+        except RuntimeError:
+            self.process_request_thread(request, client_address)
         except BaseException:
             self._free.release()
             raise
@@ -170,9 +178,9 @@ def serve(listening: socket.socket, folder: Path, master: int) -> None:
     signal.signal(signal.SIGINT, drain)
     # The master blocks them, and its other signals, while it starts this process.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-    threading.Thread(target=_Server(listening, observer).serve_forever, daemon=True).start()
+    server = _Server(listening, observer)
     while os.getppid() == master:
-        time.sleep(_MASTER_WATCHED_EVERY)
+        server.handle_request()
     metric_files.remove(str(folder))
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -27,6 +28,17 @@ metrics.set("workers", 1)
 metrics.set("workers_ready", float(sys.argv[1]))
 print(flush=True)
 input()
+"""
+
+# A listener where no thread can start.
+WITHOUT_THREADS = """\
+import os, socket, sys, threading
+from pathlib import Path
+from config.serving.listener import serve
+def refuse(_):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+serve(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), os.getppid())
 """
 
 
@@ -137,6 +149,29 @@ def test_whoever_was_answered_leaves_their_place_to_others(tmp_path: Path) -> No
     with listener(tmp_path, most=2) as address:
         for _ in range(5):
             await_until(lambda: is_answered(address), lambda: "the places stay taken")
+
+
+def test_whoever_comes_when_no_thread_can_start_is_answered(tmp_path: Path) -> None:
+    """Workers may have taken all that the system allows: they serve, and a probe must not say otherwise."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        where, number = listening.getsockname(), listening.fileno()
+        command = [sys.executable, "-c", WITHOUT_THREADS, str(number), str(tmp_path)]
+        with subprocess.Popen(command, cwd=ROOT, pass_fds=[number]) as process:
+            try:
+                for _ in range(3):
+                    assert b"200 OK" in ask(where)
+            finally:
+                process.kill()
+
+
+def test_whoever_was_answered_without_a_thread_leaves_their_place_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or with time all would be hung up on."""
+    with listener(tmp_path, most=1) as address:
+        monkeypatch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError))
+        for _ in range(3):
+            assert b"200 OK" in ask(address)
 
 
 def test_files_that_cannot_be_read_are_an_error(address: tuple[str, int], tmp_path: Path) -> None:
