@@ -50,6 +50,8 @@ class IntakeWorker(AcceptingWorker):
         # Stays open when the loop ends: a thread that is busy for longer would write to whatever file, such as the
         # store's, has the descriptor's number by then.
         self.method_queue.close = lambda: None
+        # A worker that can have no thread must not accept what it would have to drop.
+        self.tpool.start_thread()
         try:
             super().run()
         finally:

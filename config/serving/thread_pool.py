@@ -31,6 +31,12 @@ class ThreadPool(Generic[_Job]):
         self._open = 0
         self._counting = Lock()
 
+    def start_thread(self) -> None:
+        """Start one more thread; raises RuntimeError if none can start now."""
+        thread = Thread(target=self._work, name=f"worker-{len(self._threads)}")
+        thread.start()
+        self._threads.append(thread)
+
     def submit(self, job: _Job) -> None:
         """Queue a job."""
         if len(self._threads) < self._most:
@@ -53,15 +59,12 @@ class ThreadPool(Generic[_Job]):
             self._open += 1
             if self._open <= len(self._threads):
                 return
-        thread = Thread(target=self._work, name=f"worker-{len(self._threads)}")
         try:
-            thread.start()
+            self.start_thread()
         except RuntimeError:
             # No thread can start now: the existing ones do the job.
             if not self._threads:
                 raise
-            return
-        self._threads.append(thread)
 
     def _work(self) -> None:
         while os.read(self._told, 1) and (job := self._jobs.popleft()) is not None:

@@ -148,6 +148,20 @@ def test_a_failure_that_was_not_logged_is_logged_by_its_thread() -> None:
         assert [call.args for call in lines.call_args_list] == [("no answer",), ("connection lost",)]
 
 
+def test_who_can_have_no_thread_accepts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection waits for another worker; the one that accepted it would end, and cut it off."""
+    with served() as worker, socket.create_server(("127.0.0.1", 0)) as listener:
+        worker.worker.sockets, worker.worker.tpool = [listener], worker.worker.get_thread_pool()
+        monkeypatch.setattr(Thread, "start", Mock(side_effect=RuntimeError))
+        with socket.create_connection(listener.getsockname()) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            with pytest.raises(RuntimeError):
+                worker.worker.run()
+            listener.setblocking(False)
+            accepted, _ = listener.accept()
+            accepted.close()
+
+
 def test_an_idle_connection_keeps_no_worker_that_stops() -> None:
     """Whether it was idle already or its request was just answered: for a request on its way two seconds do."""
     with served() as worker:
