@@ -20,6 +20,7 @@ from config.serving import metric_files
 from config.serving.arrivals import BODY_SECONDS, HEAD_SECONDS, LARGEST_HEAD
 from config.serving.companion import Companion
 from config.serving.master import accept_stops, mend
+from config.serving.publisher import Publisher
 from config.serving.renewal import loaded, renew
 from config.serving.worker import DeadlineWorker
 from config.settings import SERVER, SettingsError, load
@@ -126,6 +127,7 @@ def post_worker_init(worker: DeadlineWorker) -> None:
     """Let the worker be told to stop, and connect it to the application's monitor, which a wrapper may hide."""
     accept_stops()
     worker.monitor = getattr(worker.wsgi, "monitor", None)
+    worker.notify = Publisher(worker, worker.monitor)
     # What is loaded by now stays: the garbage collector need not scan it again and again.
     gc.collect()
     gc.freeze()

@@ -1,13 +1,11 @@
-"""The gunicorn worker: no thread waits for a request, its state is published, and it drains before it ends."""
+"""The gunicorn worker: no thread waits for a request, and it drains before it ends."""
 
 import contextlib
 import re
 import socket
 from http import HTTPStatus
 from signal import SIG_IGN, SIGHUP, SIGTERM, SIGUSR2, signal
-from time import monotonic
 from types import FrameType
-from typing import Protocol
 
 from gunicorn.http import Request  # type: ignore[import-untyped]
 from gunicorn.http.errors import (  # type: ignore[import-untyped]
@@ -26,6 +24,7 @@ from config.serving import metric_files
 from config.serving.connection import Connection
 from config.serving.intake import IntakeWorker
 from config.serving.plain import Environ, Plain
+from config.serving.publisher import Monitor
 from config.serving.response import GoneError, OnePacketResponse
 
 # Statuses of what the parser rejects; 400 for anything else.
@@ -42,16 +41,6 @@ _OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
 _REFUSAL = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Monitor(Protocol):
-    """The application's view of its own state."""
-
-    def publish(self) -> None:
-        """Publish the current state; called about once a second."""
-
-    def drain(self) -> None:
-        """Report from now on that no more requests should be sent."""
-
-
 class DeadlineWorker(IntakeWorker):
     """Allows 5 s for a request's head and 10 s for its body, in total, however the bytes are spread.
 
@@ -62,7 +51,6 @@ class DeadlineWorker(IntakeWorker):
     monitor: Monitor | None = None
     # Gunicorn's: False once the worker is stopping.
     alive: bool
-    _next_publication = 0.0
 
     def init_signals(self) -> None:
         """Ignore SIGHUP and SIGUSR2, which are for the master: sent to all processes, they would cut sends off."""
@@ -78,16 +66,6 @@ class DeadlineWorker(IntakeWorker):
             if metric_files.are_gone():
                 raise SystemExit(1) from None
             raise
-
-    def notify(self) -> None:
-        """Once a second, show the master that the worker is alive, and publish the application's state."""
-        now = monotonic()
-        if now < self._next_publication:
-            return
-        self._next_publication = now + 1.0
-        super().notify()
-        if self.monitor is not None:
-            self.monitor.publish()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start to drain."""

@@ -13,7 +13,7 @@ from tests.system.clients import Answer, Connection, Request, ask, sending
 from tests.system.conftest import Serve
 from tests.system.processes import await_until, is_running
 from tests.system.scrapes import ROUTE, folder, listener, listeners, scrape, send, sent, tell
-from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server, served
+from tests.system.servers import OURS, PLAIN, PRELOADED, WAITRESS, Kind, Server, gunicorn, served
 from tests.system.standins import Services
 
 pytestmark = pytest.mark.system
@@ -38,6 +38,13 @@ def test_all_workers_are_counted_as_one(serve: Serve, kind: Kind) -> None:
     assert seen.total("sends_total", outcome="sent", reason="accepted") == 2
     assert seen.total("requests_total", route=ROUTE, method="POST", status="200", code="none") == 2
     assert seen.total("stage_seconds_count", route=ROUTE, stage="total") == 2
+
+
+def test_workers_of_another_class_are_counted_too(serve: Serve) -> None:
+    """`worker_class = "gthread"` is the way back (docs/adr/0004-worker.md): no probe may take it for a failure."""
+    server = serve(gunicorn("--worker-class", "gthread"))
+    await_until(lambda: scrape(server).total("workers") == 2, lambda: f"not two workers:\n{server.log}")
+    assert tell(server, "/health/ready").status == 200
 
 
 def test_an_address_that_is_taken_stops_the_start(prepare: Serve) -> None:

@@ -20,7 +20,6 @@ OVERRIDDEN = {
     "wait_for_and_dispatch_events": "(self, timeout)",
     "init_signals": "(self)",
     "load_wsgi": "(self)",
-    "notify": "(self)",
     "handle_exit": "(self, sig, frame)",
     "handle_quit": "(self, sig, frame)",
     "is_parent_alive": "(self)",
@@ -72,6 +71,11 @@ def test_the_loop_counts_connections_and_looks_for_late_ones() -> None:
         "register",
         "unregister",
     }
+
+
+def test_the_loop_shows_that_it_is_alive() -> None:
+    """With each turn, also while it stops: there `Publisher` publishes the application's state."""
+    assert inspect.getsource(ThreadWorker.run).count("self.notify()") == 2
 
 
 def test_a_connection_reads_with_the_parser_that_it_has() -> None:
