@@ -11,7 +11,7 @@ _Job = TypeVar("_Job")
 
 
 class ThreadPool(Generic[_Job]):
-    """At most `most` threads, each started when there is a job and none is free.
+    """At most `most` threads: one by `start_thread`, each other when there is a job and none is free.
 
     Only the thread that created the pool may submit jobs. They start in order. `do` should not raise: if it does,
     `fail` is called, and the thread goes on, whatever becomes of that.
@@ -38,7 +38,7 @@ class ThreadPool(Generic[_Job]):
         self._threads.append(thread)
 
     def submit(self, job: _Job) -> None:
-        """Queue a job."""
+        """Queue a job; there must be a thread already, or one that can start."""
         if len(self._threads) < self._most:
             self._find_thread()
         self._put(job)
@@ -59,12 +59,9 @@ class ThreadPool(Generic[_Job]):
             self._open += 1
             if self._open <= len(self._threads):
                 return
-        try:
+        # If no thread can start now, the existing ones do the job.
+        with suppress(RuntimeError):
             self.start_thread()
-        except RuntimeError:
-            # No thread can start now: the existing ones do the job.
-            if not self._threads:
-                raise
 
     def _work(self) -> None:
         while os.read(self._told, 1) and (job := self._jobs.popleft()) is not None:

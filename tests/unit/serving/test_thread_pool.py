@@ -150,10 +150,3 @@ def test_a_failure_that_cannot_be_told_costs_no_thread(pool_of: PoolOf, error: t
     pool.submit("next")
     assert done.get(timeout=10) == "next"
     pool.shutdown(wait=True)
-
-
-def test_a_job_for_which_there_is_no_thread_at_all_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody would do it: the worker ends, and another one is started in its place."""
-    monkeypatch.setattr(Thread, "start", Mock(side_effect=RuntimeError))
-    with pytest.raises(RuntimeError):
-        ThreadPool(1, Mock(), fails).submit("job")
